@@ -1,0 +1,1 @@
+"""One asyncio process runs a team of AI workers on one API key."""

@@ -1,0 +1,1 @@
+"""What was promised? Durable jobs: accepted once, finished once, over any crash."""

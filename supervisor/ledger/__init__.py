@@ -1,0 +1,1 @@
+"""What did it cost? Every attempt, written down before it is sent."""

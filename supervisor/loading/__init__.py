@@ -1,0 +1,1 @@
+"""Which roles are there? Discovery, validation and hot reload of plugins."""

@@ -1,0 +1,1 @@
+"""When may it go? Exact windows, and the one limiter that paces."""

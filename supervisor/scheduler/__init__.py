@@ -1,0 +1,1 @@
+"""Who goes next? Priorities, shares and ceilings decide; pure."""

@@ -1,0 +1,1 @@
+"""What would Grok do? Its API on loopback, and a judge that counts."""

@@ -1,0 +1,1 @@
+"""How does it go? One HTTP client, its failures and its retries."""

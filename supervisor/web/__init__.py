@@ -1,0 +1,1 @@
+"""What does the outside see? Health, gateway and jobs over HTTP."""
