@@ -1,0 +1,1 @@
+"""What we claim, measured beside a bound or a peer in the same run."""

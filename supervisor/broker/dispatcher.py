@@ -1,0 +1,155 @@
+"""The one task that decides who goes, and the only user of scheduler and quota.
+
+It waits for room first and only then takes the best waiting request, so a low one never blocks a
+high one. What it grants is written down, in one batch, before anybody is told to send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from supervisor.broker.entry import Entry
+from supervisor.clock import Clock
+from supervisor.errors import DeadlineExceeded, RequestError, StoreError
+from supervisor.ledger.attempt import Attempt
+from supervisor.ledger.ledger import Ledger
+from supervisor.messages import TrafficClass
+from supervisor.quota.pacer import Pacer
+from supervisor.quota.quota import Quota
+from supervisor.scheduler.scheduler import Round, Scheduler
+
+_log = structlog.get_logger("supervisor.broker")
+
+_BATCH = 128
+
+
+class Dispatcher:
+    """Turns waiting entries into grants.
+
+    Args:
+        quota: When may it go?
+        ledger: Where attempts are written down.
+        clock: Tells the time.
+    """
+
+    def __init__(self, quota: Quota, *, ledger: Ledger, clock: Clock) -> None:
+        self.quota = quota
+        self.scheduler: Scheduler[Entry] = Scheduler(quota)
+        self._ledger = ledger
+        self._clock = clock
+        self._wake = asyncio.Event()
+        fastest = quota.fastest_pace
+        self._pacer = None if fastest is None else Pacer(fastest, self._wake.set)
+
+    def set_class(self, traffic_class: TrafficClass) -> int:
+        """Add a class, or change one.
+
+        Returns:
+            Its number.
+        """
+        owner = self.quota.set_class(traffic_class)
+        self.scheduler.set_class(
+            owner, concurrency=traffic_class.concurrency, share=traffic_class.share
+        )
+        self._wake.set()
+        return owner
+
+    def submit(self, entry: Entry) -> None:
+        """Queue an entry."""
+        self.scheduler.submit(entry, self._clock.monotonic())
+        self._wake.set()
+
+    def retry(self, entry: Entry, delay: float) -> None:
+        """Queue a granted entry again; it keeps its age."""
+        now = self._clock.monotonic()
+        self.scheduler.retry(entry, now=now, not_before=now + delay)
+        self._wake.set()
+
+    def leave(self, entry: Entry) -> None:
+        """Take an entry out, wherever it is."""
+        self.scheduler.leave(entry)
+        self._wake.set()
+
+    def changed(self) -> None:
+        """Something that decisions depend on has changed."""
+        self._wake.set()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Decide, for ever."""
+        async with anyio.create_task_group() as tasks:
+            if self._pacer is not None:
+                tasks.start_soon(self._pacer.run)
+            task_status.started()
+            while True:
+                await self._turn()
+
+    async def _turn(self) -> None:
+        self._wake.clear()
+        now = self._clock.monotonic()
+        pacer = self._pacer
+        permitted = pacer is not None and pacer.permission
+        result = self.scheduler.round(now, most=_BATCH, paced=permitted)
+        for entry in result.expired:
+            waited = now - entry.since + entry.waited
+            entry.give_up(
+                DeadlineExceeded(f"given up after {waited:.1f} s in the queue: its deadline passed")
+            )
+        if pacer is not None:
+            if permitted and not result.credit:
+                pacer.spend()
+            elif result.pace is not None and not permitted:
+                pacer.want(result.pace)
+        if result.grants:
+            await self._release(result.grants, now)
+        else:
+            await self._sleep(result, now)
+
+    async def _release(self, entries: Sequence[Entry], now: float) -> None:
+        """Write a batch down, then let it go."""
+        wall = self._clock.wall()
+        for entry in entries:
+            request = entry.request
+            wait = now - entry.since
+            entry.waited += wait
+            entry.attempt = Attempt(
+                f"{request.id}/{entry.attempts}",
+                request.traffic_class,
+                request.model,
+                request.job,
+                wall,
+                wait,
+                entry.tokens,
+            )
+        try:
+            await self._ledger.record([entry.attempt for entry in entries if entry.attempt])
+        except StoreError as error:
+            _log.error("broker.record_failed", error=str(error), attempts=len(entries))
+            for entry in entries:
+                entry.attempt = None
+                entry.give_up(RequestError(f"not sent, for it could not be written down: {error}"))
+            return
+        released = self._clock.monotonic()
+        if released - now > 0.001:
+            self.quota.restamp(len(entries), released)
+        for entry in entries:
+            entry.granted_at = released
+            entry.release()
+        # Everything granted is sent before more is decided: the loop stays fair and grants fresh.
+        await asyncio.sleep(0)
+
+    async def _sleep(self, result: Round[Entry], now: float) -> None:
+        """Wait until something happens or the moment comes to look again."""
+        delay = max(0.0, result.until - now)
+        if delay == float("inf"):
+            await self._wake.wait()
+            return
+        timer = asyncio.get_running_loop().call_later(delay, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()

@@ -1,0 +1,54 @@
+"""A request inside the broker: its place in the queue and whoever waits for its grant."""
+
+from __future__ import annotations
+
+import asyncio
+
+from supervisor.errors import RequestError
+from supervisor.ledger.attempt import Attempt
+from supervisor.messages import Request
+from supervisor.scheduler.ticket import Ticket
+
+
+class Entry(Ticket):
+    """A ticket with its request.
+
+    Attributes:
+        request: What is asked.
+        attempt: The attempt under way, None between attempts.
+        granted_at: Monotonic seconds of the last grant.
+        waited: Seconds spent in the queue over all attempts.
+        retries: Retries made, quota refusals not counted.
+        refusals: Times the API refused it for quota.
+    """
+
+    __slots__ = ("_grant", "attempt", "granted_at", "refusals", "request", "retries", "waited")
+
+    def __init__(self, request: Request, *, owner: int, priority: int, tokens: int) -> None:
+        super().__init__(request.id, owner=owner, priority=priority, tokens=tokens)
+        self.request = request
+        self.attempt: Attempt | None = None
+        self.granted_at = 0.0
+        self.waited = 0.0
+        self.retries = 0
+        self.refusals = 0
+        self._grant: asyncio.Future[None] | None = None
+
+    async def granted(self) -> None:
+        """Wait for the grant.
+
+        Raises:
+            RequestError: It was given up.
+        """
+        self._grant = asyncio.get_running_loop().create_future()
+        await self._grant
+
+    def release(self) -> None:
+        """Let it go."""
+        if self._grant is not None and not self._grant.done():
+            self._grant.set_result(None)
+
+    def give_up(self, error: RequestError) -> None:
+        """Tell whoever waits that it will not go."""
+        if self._grant is not None and not self._grant.done():
+            self._grant.set_exception(error)

@@ -1,0 +1,99 @@
+"""What the broker shows: one set of frozen values that every view renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supervisor.quota.quota import QuotaSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a request waits.
+
+    Attributes:
+        request: The request's id.
+        traffic_class: Whom it counts for.
+        place: 1 for the first in line.
+        urgent_ahead: Requests before it that are more urgent.
+        obstacle: What stands in the way: `window`, `reserve`, `ceiling`, `concurrency`, `burst`,
+            `pace`, `pause`, `retry` or `turn`.
+        detail: The obstacle in words.
+        waited: Seconds so far.
+        expected: Seconds until it is expected to go; None when that hangs on an event.
+    """
+
+    request: str
+    traffic_class: str
+    place: int
+    urgent_ahead: int
+    obstacle: str
+    detail: str
+    waited: float
+    expected: float | None
+
+    def __str__(self) -> str:
+        urgent = f", {self.urgent_ahead} more urgent" if self.urgent_ahead else ""
+        place = "first in line" if self.place == 1 else f"{self.place - 1} ahead{urgent}"
+        expected = "" if self.expected is None else f"; expected to go in {self.expected:.1f} s"
+        return f"{place}; {self.detail}{expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSnapshot:
+    """One role or client.
+
+    Attributes:
+        name: Its name.
+        priority: 0 (most urgent) to 99.
+        share: Guaranteed part of the quota.
+        ceiling: Limits of its own.
+        queued: Requests waiting.
+        in_flight: Attempts under way.
+        requests: Requests accepted since the start.
+        attempts: Attempts sent.
+        answered: Requests answered.
+        failed: Requests that ended with an error.
+        refused: Attempts refused by the API for quota.
+        prompt_tokens: Prompt tokens used.
+        completion_tokens: Answer tokens used, reasoning included.
+        cost_usd: Price of the answers whose price is known.
+        wait_p50: Median wait of the last 1,000 grants, seconds.
+        wait_p99: 99th percentile of them.
+        why: Why its first request waits; empty when none does.
+    """
+
+    name: str
+    priority: int
+    share: float
+    ceiling: tuple[str, ...]
+    queued: int
+    in_flight: int
+    requests: int
+    attempts: int
+    answered: int
+    failed: int
+    refused: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    wait_p50: float
+    wait_p99: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSnapshot:
+    """All of it.
+
+    Attributes:
+        state: `open`, `paused` (by hand), `halted` (key unusable) or `draining`.
+        reason: Why, when not open.
+        classes: Roles and clients, most urgent first.
+        quota: Windows, pause and what was learned.
+    """
+
+    state: str
+    reason: str
+    classes: tuple[ClassSnapshot, ...]
+    quota: QuotaSnapshot

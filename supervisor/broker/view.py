@@ -1,0 +1,90 @@
+"""Renders the broker's state as frozen values; decides nothing."""
+
+from __future__ import annotations
+
+from supervisor.broker.account import Account
+from supervisor.broker.dispatcher import Dispatcher
+from supervisor.broker.entry import Entry
+from supervisor.broker.snapshot import ClassSnapshot, Why
+from supervisor.quota.block import Block, Obstacle
+from supervisor.scheduler.scheduler import Place
+from supervisor.scheduler.ticket import TicketState
+
+
+def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
+    """Why a waiting entry has not gone yet.
+
+    Args:
+        dispatcher: Whose queue it is in.
+        entry: A waiting or delayed entry.
+        now: Monotonic seconds.
+    """
+    waited = now - entry.since + entry.waited
+    request = entry.request
+    if entry.state is TicketState.DELAYED:
+        detail = f"retry {entry.retries} waits for its turn"
+        expected: float | None = max(0.0, entry.not_before - now)
+        return Why(request.id, request.traffic_class, 1, 0, "retry", detail, waited, expected)
+    place = dispatcher.scheduler.place(entry)
+    block = _obstacle(dispatcher, entry, place, now)
+    expected = _expected(dispatcher, entry, place, now)
+    return Why(
+        request.id,
+        request.traffic_class,
+        place.ahead + 1,
+        place.urgent,
+        block.obstacle.value,
+        block.detail,
+        waited,
+        expected,
+    )
+
+
+def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, now: float) -> Block:
+    quota, scheduler = dispatcher.quota, dispatcher.scheduler
+    if quota.allowance(now) < 1:
+        return quota.closed(now)
+    if scheduler.is_busy(entry.owner):
+        running = scheduler.in_flight(entry.owner)
+        return Block(Obstacle.CONCURRENCY, f"{running} of its requests are in flight", float("inf"))
+    block = quota.blocked(entry.owner, entry.tokens, now)
+    if block is not None:
+        return block
+    if place.ahead:
+        return Block(Obstacle.TURN, "others go first", now)
+    rate = quota.pace(entry.owner)
+    if rate is not None:
+        detail = f"paced at {rate * 60:.1f} a minute, for more is wanted than the window holds"
+        return Block(Obstacle.PACE, detail, now)
+    return Block(Obstacle.TURN, "it is its turn", now)
+
+
+def _expected(dispatcher: Dispatcher, entry: Entry, place: Place, now: float) -> float | None:
+    at = dispatcher.quota.expected(entry.owner, ahead=place.ahead, own_ahead=place.own, now=now)
+    return None if at == float("inf") else at - now
+
+
+def class_snapshot(dispatcher: Dispatcher, account: Account, now: float) -> ClassSnapshot:
+    """One class as everybody shows it."""
+    scheduler, traffic_class = dispatcher.scheduler, account.traffic_class
+    median, high = account.wait_quantiles()
+    first = scheduler.first(account.owner)
+    return ClassSnapshot(
+        name=traffic_class.name,
+        priority=traffic_class.priority,
+        share=traffic_class.share,
+        ceiling=traffic_class.ceiling,
+        queued=scheduler.waiting(account.owner),
+        in_flight=scheduler.in_flight(account.owner),
+        requests=account.requests,
+        attempts=account.attempts,
+        answered=account.answered,
+        failed=account.failed,
+        refused=account.refused,
+        prompt_tokens=account.prompt,
+        completion_tokens=account.completion,
+        cost_usd=float(account.cost),
+        wait_p50=median,
+        wait_p99=high,
+        why="" if first is None else str(why(dispatcher, first, now)),
+    )

@@ -1,0 +1,49 @@
+"""One attempt, as it is written down before and after sending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supervisor.messages import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Written before the first byte leaves.
+
+    Attributes:
+        id: `request id/number of the attempt`.
+        traffic_class: Whom it counts for.
+        model: The model asked.
+        job: The job it belongs to; empty for gateway calls.
+        granted: Unix time of the grant in seconds.
+        wait: Seconds this attempt waited in the queue.
+        tokens: Tokens reserved.
+    """
+
+    id: str
+    traffic_class: str
+    model: str
+    job: str
+    granted: float
+    wait: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Written when the attempt has ended.
+
+    Attributes:
+        status: HTTP status, 0 when no response came.
+        outcome: `answered`, or the kind of failure, or `cancelled`.
+        usage: Tokens and price; None when the API did not say.
+        latency: Seconds from grant to end.
+        tokens: Tokens that count against the limits.
+    """
+
+    status: int
+    outcome: str
+    usage: Usage | None
+    latency: float
+    tokens: int

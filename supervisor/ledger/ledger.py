@@ -1,0 +1,84 @@
+"""What every ledger does; one contract for memory, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from supervisor.ledger.attempt import Attempt, Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """An attempt that still counts, for reading windows back.
+
+    Attributes:
+        traffic_class: Whom it counts for.
+        granted: Unix time in seconds.
+        tokens: Used, or reserved where it was never settled.
+    """
+
+    traffic_class: str
+    granted: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one class used of one model on one day.
+
+    Attributes:
+        day: `YYYY-MM-DD`, UTC.
+        traffic_class: Role or client.
+        model: Model name.
+        attempts: HTTP requests sent.
+        answered: Those that were answered.
+        refused: Those refused with 429 for quota.
+        prompt: Prompt tokens, cached ones included.
+        completion: Answer tokens without reasoning.
+        reasoning: Reasoning tokens.
+        cached: Cached prompt tokens.
+        cost: US dollars, of the answers whose price is known.
+    """
+
+    day: str
+    traffic_class: str
+    model: str
+    attempts: int
+    answered: int
+    refused: int
+    prompt: int
+    completion: int
+    reasoning: int
+    cached: int
+    cost: Decimal
+
+
+class Ledger(Protocol):
+    """Attempts, written down before and after sending."""
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Write attempts down, in one transaction; returns when they are safe.
+
+        Raises:
+            StoreError: They could not be written, so they must not be sent.
+        """
+        ...
+
+    def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        """Note how an attempt ended; it is written down soon.
+
+        Not awaited, so that it cannot be cut short when the asker is cancelled. A settlement lost
+        in a crash costs nothing but exactness upwards: the reservation counts instead.
+        """
+        ...
+
+    async def spent_since(self, moment: float) -> Sequence[Spent]:
+        """Attempts granted at or after a Unix time, oldest first."""
+        ...
+
+    async def usage(self) -> Sequence[UsageRow]:
+        """Usage by day, class and model, newest day first."""
+        ...

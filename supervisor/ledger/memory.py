@@ -1,0 +1,70 @@
+"""A ledger that lasts as long as the process: for tests, the simulator and quick trials."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Spent, UsageRow
+
+_KEPT = 2 * 86_400.0
+
+
+class MemoryLedger:
+    """Keeps the attempts of two days and the sums of all time."""
+
+    def __init__(self) -> None:
+        self._attempts: deque[tuple[str, Attempt]] = deque()
+        self._actual: dict[str, int] = {}
+        self._rows: dict[tuple[str, str, str], UsageRow] = {}
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Remember attempts that are about to be sent."""
+        for attempt in attempts:
+            self._attempts.append((attempt.id, attempt))
+            self._actual[attempt.id] = attempt.tokens
+            key = _key(attempt)
+            row = self._rows.get(key) or UsageRow(*key, 0, 0, 0, 0, 0, 0, 0, Decimal(0))
+            self._rows[key] = replace(row, attempts=row.attempts + 1)
+        while self._attempts[0][1].granted < self._attempts[-1][1].granted - _KEPT:
+            self._actual.pop(self._attempts.popleft()[0], None)
+
+    def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        """Remember how an attempt ended."""
+        if attempt.id in self._actual:
+            self._actual[attempt.id] = settlement.tokens
+        key, usage = _key(attempt), settlement.usage
+        row = self._rows[key]
+        self._rows[key] = replace(
+            row,
+            answered=row.answered + (settlement.outcome == "answered"),
+            refused=row.refused + (settlement.outcome == "quota"),
+            prompt=row.prompt + (usage.prompt if usage else 0),
+            completion=row.completion + (usage.completion if usage else 0),
+            reasoning=row.reasoning + (usage.reasoning if usage else 0),
+            cached=row.cached + (usage.cached if usage else 0),
+            cost=row.cost + (usage.cost or 0 if usage else 0),
+        )
+
+    async def spent_since(self, moment: float) -> Sequence[Spent]:
+        """Attempts granted at or after a Unix time, oldest first."""
+        return [
+            Spent(attempt.traffic_class, attempt.granted, self._actual[key])
+            for key, attempt in self._attempts
+            if attempt.granted >= moment
+        ]
+
+    async def usage(self) -> Sequence[UsageRow]:
+        """Usage by day, class and model, newest day first."""
+        return sorted(
+            self._rows.values(), key=lambda row: (row.day, row.traffic_class), reverse=True
+        )
+
+
+def _key(attempt: Attempt) -> tuple[str, str, str]:
+    day = datetime.fromtimestamp(attempt.granted, UTC).date().isoformat()
+    return day, attempt.traffic_class, attempt.model

@@ -1,0 +1,383 @@
+"""All windows of one key together: may the next request of a class go, and if not, why?
+
+Combines the exact logs with their reserves, the classes' ceilings, what was learned about
+stricter servers, and the shared pause. Pure: `now` comes in, decisions come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from supervisor.limits import Limit
+from supervisor.messages import TrafficClass
+from supervisor.quota.block import Block, Obstacle
+from supervisor.quota.pace import Demand, Pace
+from supervisor.quota.pause import Pause, PauseSnapshot
+from supervisor.quota.room import Room
+from supervisor.quota.strictness import Strictness, StrictnessSnapshot
+from supervisor.quota.window import RequestWindow, TokenWindow
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSnapshot:
+    """One window as everybody shows it.
+
+    Attributes:
+        limit: The limit as text.
+        used: Units spent or reserved in the last period + jitter.
+        amount: Units it holds.
+        next_free: Seconds until the next unit returns; 0 when some are free.
+        reserved: Units kept free for each class that has a reserve.
+        spent: Units spent by each class.
+    """
+
+    limit: str
+    used: int
+    amount: int
+    next_free: float
+    reserved: dict[str, float]
+    spent: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSnapshot:
+    """Everything that decides whether a request may go."""
+
+    windows: tuple[WindowSnapshot, ...]
+    pause: PauseSnapshot
+    strictness: tuple[StrictnessSnapshot, ...]
+    pace: dict[str, float]
+
+
+class _Account:
+    """A class's own part of the quota."""
+
+    __slots__ = ("ceilings", "ceilings_tokens", "demand", "texts", "traffic_class")
+
+    def __init__(self, owner: int, traffic_class: TrafficClass) -> None:
+        self.demand = Demand(
+            owner, priority=traffic_class.priority, guaranteed=traffic_class.share > 0
+        )
+        self.texts: tuple[str, ...] | None = None
+        self.change(traffic_class)
+
+    def change(self, traffic_class: TrafficClass) -> None:
+        """Take over another priority, share or ceiling; what was spent under a ceiling stays."""
+        self.traffic_class = traffic_class
+        self.demand.priority = traffic_class.priority
+        self.demand.guaranteed = traffic_class.share > 0
+        if self.texts == traffic_class.ceiling:
+            return
+        self.texts = traffic_class.ceiling
+        limits = [Limit.parse(text) for text in traffic_class.ceiling]
+        self.ceilings = [RequestWindow(limit, 0.0) for limit in limits if limit.unit == "requests"]
+        self.ceilings_tokens = [
+            TokenWindow(limit, 0.0) for limit in limits if limit.unit == "tokens"
+        ]
+
+
+class Quota:
+    """What one key may send.
+
+    Args:
+        limits: The key's limits; none means no limit at all.
+        jitter: J in seconds.
+        now: Monotonic seconds.
+    """
+
+    def __init__(self, limits: Sequence[Limit], *, jitter: float, now: float) -> None:
+        requests = [limit for limit in limits if limit.unit == "requests"]
+        self._requests = [Room(RequestWindow(limit, jitter), now) for limit in requests]
+        self._tokens = [
+            Room(TokenWindow(limit, jitter), now) for limit in limits if limit.unit == "tokens"
+        ]
+        self._rooms = [*self._requests, *self._tokens]
+        self._strictness = [Strictness(limit, jitter) for limit in requests]
+        longest = max(self._requests, key=lambda room: room.window.span, default=None)
+        self._pace = None if longest is None else Pace(longest, now)
+        self._shortest = min((room.window.amount for room in self._requests), default=0)
+        self.pause = Pause()
+        self._accounts: list[_Account] = []
+        self._owners: dict[str, int] = {}
+        self._demands: list[Demand] = []
+
+    # -- classes ------------------------------------------------------------------------------
+
+    def set_class(self, traffic_class: TrafficClass) -> int:
+        """Add a class, or change one.
+
+        Returns:
+            Its number, stable for as long as the process lives.
+        """
+        owner = self._owners.get(traffic_class.name)
+        if owner is None:
+            owner = self._owners[traffic_class.name] = len(self._accounts)
+            self._accounts.append(_Account(owner, traffic_class))
+        else:
+            self._accounts[owner].change(traffic_class)
+        for room in self._rooms:
+            initial = (
+                traffic_class.share * self._shortest
+                if room in self._requests
+                else traffic_class.share * room.window.amount
+            )
+            room.set_share(owner, traffic_class.share, initial=initial)
+        self._demands = sorted(
+            (account.demand for account in self._accounts), key=lambda demand: demand.priority
+        )
+        return owner
+
+    def by_priority(self) -> Iterable[tuple[int, int]]:
+        """(priority, owner) of every class that has a share, most urgent first."""
+        return ((d.priority, d.owner) for d in self._demands if d.guaranteed)
+
+    def arrived(self, owner: int) -> None:
+        """A request of this class wants to be sent, for the first time or again."""
+        demand = self._accounts[owner].demand
+        demand.arrived += 1
+        demand.backlog += 1
+
+    def left(self, owner: int) -> None:
+        """A waiting request of this class was granted or given up."""
+        self._accounts[owner].demand.backlog -= 1
+
+    # -- a round of decisions -------------------------------------------------------------------
+
+    def open(self, now: float) -> float:
+        """Start a round.
+
+        Returns:
+            How many attempts may go at most, infinity for any number.
+        """
+        waiting = [one.owner for one in self._demands if one.guaranteed and one.backlog]
+        for room in self._rooms:
+            room.open(now)
+            for owner in waiting:
+                room.honour(owner)
+        if self._pace is not None:
+            self._pace.plan(now, self._demands)
+        return self.allowance(now)
+
+    def allowance(self, now: float) -> float:
+        """How many attempts may go at most, whatever class: infinity for any number."""
+        allowance = self.pause.allowance(now)
+        for strictness in self._strictness:
+            allowance = min(allowance, strictness.room(now))
+        return allowance
+
+    def closed(self, now: float) -> Block:
+        """Why a round's allowance is used up."""
+        if self.pause.allowance(now) < 1:
+            probing = self.pause.snapshot().probing
+            detail = "one probe is under way" if probing else "the server refused for quota"
+            return Block(Obstacle.PAUSE, detail, self.pause.opens_at())
+        tightest = max(self._strictness, key=lambda strictness: strictness.opens_at())
+        return Block(Obstacle.BURST, f"burst of {tightest.limit}", tightest.opens_at())
+
+    def blocked(self, owner: int, tokens: int, now: float) -> Block | None:
+        """Whether the next request of a class may go, within a round.
+
+        Args:
+            owner: The class's number.
+            tokens: Tokens the request will use, as estimated.
+            now: Monotonic seconds of the round.
+        """
+        for room in self._requests:
+            if room.available(owner) < 1:
+                return self._full(room, owner, 1)
+        for room in self._tokens:
+            if room.available(owner) < tokens:
+                return self._full(room, owner, tokens)
+        account = self._accounts[owner]
+        for ceiling in account.ceilings:
+            ceiling.expire(now)
+            if ceiling.used >= ceiling.amount:
+                return _ceiling(ceiling, 1)
+        for ceiling_tokens in account.ceilings_tokens:
+            ceiling_tokens.expire(now)
+            if ceiling_tokens.used + tokens > ceiling_tokens.amount:
+                return _ceiling(ceiling_tokens, tokens)
+        return None
+
+    def _full(self, room: Room, owner: int, units: int) -> Block:
+        window = room.window
+        free = window.amount - window.used
+        if free >= units:
+            holders = [
+                account.traffic_class.name
+                for other, account in enumerate(self._accounts)
+                if other != owner and (reserve := room.reserve_of(other)) and reserve.held
+            ]
+            detail = f"{free} of {window.limit} kept for {', '.join(holders) or 'larger requests'}"
+            return Block(Obstacle.RESERVE, detail, window.returns_at(free + 1), saves=units > 1)
+        detail = f"{window.used} of {window.limit} used"
+        return Block(Obstacle.WINDOW, detail, window.returns_at(free + 1), saves=units > 1)
+
+    def pace(self, owner: int) -> float | None:
+        """Grants per second at which a class must be paced; None when it need not."""
+        return None if self._pace is None else self._pace.rate_now(owner)
+
+    @property
+    def fastest_pace(self) -> float | None:
+        """Grants per second that no pace exceeds; None when nothing is ever paced."""
+        return None if self._pace is None else self._pace.fastest
+
+    def take(self, owner: int, tokens: int, now: float) -> None:
+        """Write one grant down, in a round."""
+        for room in self._requests:
+            room.took(owner, 1)
+            assert isinstance(room.window, RequestWindow)
+            room.window.take(now, owner)
+        for room in self._tokens:
+            room.took(owner, tokens)
+            assert isinstance(room.window, TokenWindow)
+            room.window.reserve(tokens, owner)
+        account = self._accounts[owner]
+        for ceiling in account.ceilings:
+            ceiling.take(now, owner)
+        for ceiling_tokens in account.ceilings_tokens:
+            ceiling_tokens.reserve(tokens, owner)
+        for strictness in self._strictness:
+            strictness.take(now)
+        self.pause.granted(now)
+
+    def restamp(self, count: int, now: float) -> None:
+        """The last `count` grants are released only now: writing them down took its time."""
+        for room in self._requests:
+            assert isinstance(room.window, RequestWindow)
+            room.window.restamp(count, now)
+
+    def fill(self, owner: int) -> None:
+        """Fill a class's reserves from what is unspoken for, in a round."""
+        for room in self._rooms:
+            room.fill(owner)
+
+    def save(self) -> None:
+        """Keep the tokens that are free for a request that needs more of them, in a round."""
+        for room in self._tokens:
+            room.save()
+
+    def found(self, owner: int, tokens: int, *, ready: bool) -> None:
+        """Teach the reserves: the class found its room ready, or a window made it wait."""
+        for room in self._requests:
+            room.found(owner, 1, ready=ready or room.available(owner) >= 1)
+        for room in self._tokens:
+            room.found(owner, tokens, ready=ready or room.available(owner) >= tokens)
+
+    # -- after sending ----------------------------------------------------------------------------
+
+    def settle(self, owner: int, *, reserved: int, actual: int, now: float) -> None:
+        """Replace an attempt's token reservation by what it really used."""
+        for room in self._tokens:
+            assert isinstance(room.window, TokenWindow)
+            room.window.settle(now, owner, reserved=reserved, actual=actual)
+        for ceiling in self._accounts[owner].ceilings_tokens:
+            ceiling.settle(now, owner, reserved=reserved, actual=actual)
+
+    def refused(self, now: float, *, granted_at: float, after: float | None, spread: float) -> bool:
+        """The server answered 429 for quota: pause, and believe less of one limit."""
+        fresh = self.pause.refused(now, granted_at=granted_at, after=after, spread=spread)
+        if fresh and self._strictness:
+            # The limit that is closest to being reached is the one that is stricter than it says.
+            pairs = zip(self._requests, self._strictness, strict=True)
+            _, closest = max(pairs, key=lambda pair: pair[0].window.used / pair[0].window.amount)
+            closest.refused(now)
+        return fresh
+
+    def restore(self, owner: int, tokens: int, at: float) -> None:
+        """Count an attempt of before a restart.
+
+        Args:
+            owner: Its class's number.
+            tokens: What it used, or its reservation where that is unknown.
+            at: When it was granted, in monotonic seconds of this process; ascending over calls.
+        """
+        for room in self._requests:
+            assert isinstance(room.window, RequestWindow)
+            room.window.take(at, owner)
+        for room in self._tokens:
+            assert isinstance(room.window, TokenWindow)
+            room.window.settle(at, owner, reserved=0, actual=tokens)
+        for ceiling in self._accounts[owner].ceilings:
+            ceiling.take(at, owner)
+
+    # -- views --------------------------------------------------------------------------------------
+
+    def largest(self) -> int | None:
+        """Most tokens that a single request may need; None without a tokens limit."""
+        return min((room.window.amount for room in self._tokens), default=None)
+
+    def expected(self, owner: int, *, ahead: int, own_ahead: int, now: float) -> float:
+        """When a request is expected to go.
+
+        Args:
+            owner: Its class's number.
+            ahead: Requests of all classes that go before it.
+            own_ahead: Those of them that belong to its own class.
+            now: Monotonic seconds.
+
+        Returns:
+            Monotonic seconds, at least `now`.
+        """
+        times = [now, min(self.pause.opens_at(), now + 60.0)]
+        for room in self._requests:
+            window = room.window
+            others = sum(
+                reserve.held
+                for other in range(len(self._accounts))
+                if other != owner and (reserve := room.reserve_of(other))
+            )
+            free = window.amount - window.used
+            times.append(window.returns_at(min(int(others), free) + ahead + 1))
+        for ceiling in self._accounts[owner].ceilings:
+            times.append(ceiling.returns_at(own_ahead + 1))
+        for strictness in self._strictness:
+            if strictness.bucket is not None:
+                times.append(strictness.bucket.opens_at() + ahead / strictness.bucket.rate)
+        rate = None if self._pace is None else self._pace.rate(owner)
+        if rate:
+            times.append(now + own_ahead / rate)
+        return max(times)
+
+    def snapshot(self, now: float) -> QuotaSnapshot:
+        """Everything as frozen values; expires what has left the windows."""
+        names = {owner: name for name, owner in self._owners.items()}
+        windows: list[WindowSnapshot] = []
+        for room in self._rooms:
+            window = room.window
+            window.expire(now)
+            free = window.amount - window.used
+            opens = window.returns_at(1) if free < 1 else now
+            windows.append(
+                WindowSnapshot(
+                    str(window.limit),
+                    window.used,
+                    window.amount,
+                    max(0.0, opens - now),
+                    {
+                        names[owner]: round(reserve.held, 1)
+                        for owner in names
+                        if (reserve := room.reserve_of(owner)) is not None
+                    },
+                    {names[owner]: window.used_by(owner) for owner in names},
+                )
+            )
+        pace = {
+            name: rate
+            for name, owner in self._owners.items()
+            if self._pace is not None and (rate := self._pace.rate(owner)) is not None
+        }
+        return QuotaSnapshot(
+            tuple(windows),
+            self.pause.snapshot(),
+            tuple(strictness.snapshot() for strictness in self._strictness),
+            pace,
+        )
+
+
+def _ceiling(window: RequestWindow | TokenWindow, units: int) -> Block:
+    detail = f"its ceiling of {window.limit} is reached"
+    return Block(Obstacle.CEILING, detail, window.returns_at(units))

@@ -1,0 +1,172 @@
+"""Who may take how much of one window: reservations, and lending what is not needed.
+
+A class with a share has a *reserve* in each window: room kept free for its next requests. What is
+free belongs to the reserves first and to whoever comes next second. A reserve is filled
+
+* before anything else while its class waits and has spent less than its share of the window, so
+  a class with a share always advances, and
+* otherwise by strict priority: after the waiting requests of the more urgent classes, before
+  whatever less urgent work does not fit. So no long backlog above starves it in a moment, and
+  none below ever takes its place.
+
+How large a reserve must be is learned from what happened: it grows by the request that found it
+empty and shrinks a little by each that found it ready, so that one in a hundred waits; it never
+exceeds the share, nor a part of what its class really used. Idle reserves are the price of a
+short wait: their sum is exactly the part of the quota that stays unused.
+
+Pure; units are requests or tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supervisor.quota.window import Window
+
+_MISSES = 0.01
+"""The part of a class's requests that may find its reserve empty."""
+_OWN_PART = 0.4
+"""A reserve is at most this part of what its class used of the window."""
+_QUICK = 10.0
+"""A reserve of more requests than this shrinks faster, in proportion."""
+_MEMORY = 4.0
+"""How many windows "usually" looks back."""
+_FLOOR = 2.0
+"""… but at least this many requests, so that a quiet class is not forgotten."""
+
+
+@dataclass(slots=True)
+class Reserve:
+    """One class's kept-free room in one window.
+
+    Attributes:
+        share: Guaranteed part of the window in units.
+        wanted: Units it should hold, learned.
+        most: Units it may hold at most.
+        usual: Units its class used of the window, averaged over several windows.
+        held: Units it holds now.
+    """
+
+    share: float
+    wanted: float
+    most: float
+    usual: float = 0.0
+    held: float = 0.0
+
+
+class Room:
+    """One window and the reserves in it.
+
+    Args:
+        window: The exact log.
+        now: Monotonic seconds of the start.
+    """
+
+    __slots__ = ("_free", "_history_from", "_reserves", "_unit", "window")
+
+    def __init__(self, window: Window, now: float) -> None:
+        self.window = window
+        self._reserves: dict[int, Reserve] = {}
+        self._free = float(window.amount)
+        self._unit = 1.0
+        self._history_from = now + window.span
+
+    def set_share(self, owner: int, share: float, *, initial: float) -> None:
+        """Give a class a guaranteed part of the window.
+
+        Args:
+            owner: The class's number.
+            share: 0 to 1; 0 takes the reserve away.
+            initial: Units it holds while there is no history.
+        """
+        if share <= 0:
+            self._reserves.pop(owner, None)
+            return
+        units = share * self.window.amount
+        known = self._reserves.get(owner)
+        if known is None:
+            self._reserves[owner] = Reserve(units, min(units, initial), units)
+        else:
+            known.share = units
+
+    def open(self, now: float) -> None:
+        """Start a round: forget what left the window and see what is unspoken for."""
+        self.window.expire(now)
+        free = float(self.window.amount - self.window.used)
+        for reserve in self._reserves.values():
+            if reserve.held > free or reserve.held > reserve.wanted:
+                reserve.held = max(0.0, min(max(reserve.wanted, self._unit), free))
+            free -= reserve.held
+        self._free = max(0.0, free)
+
+    def honour(self, owner: int) -> None:
+        """A class waits that has spent less than its share: its reserve comes before all else."""
+        reserve = self._reserves.get(owner)
+        if reserve is not None and self.window.used_by(owner) < reserve.share:
+            part = min(self._free, max(0.0, max(reserve.wanted, self._unit) - reserve.held))
+            reserve.held += part
+            self._free -= part
+
+    def review(self, now: float, elapsed: float) -> None:
+        """Adapt the bounds of the reserves to what their classes usually use.
+
+        Args:
+            now: Monotonic seconds.
+            elapsed: Seconds since the last review.
+        """
+        if now < self._history_from:
+            for owner, reserve in self._reserves.items():
+                reserve.usual = self.window.used_by(owner)
+            return
+        weight = min(1.0, elapsed / (_MEMORY * self.window.span))
+        for owner, reserve in self._reserves.items():
+            reserve.usual += weight * (self.window.used_by(owner) - reserve.usual)
+            own = max(_OWN_PART * reserve.usual, _FLOOR * self._unit)
+            reserve.most = min(reserve.share, own)
+            reserve.wanted = min(reserve.wanted, reserve.most)
+
+    def available(self, owner: int) -> float:
+        """Units that `owner` may take now."""
+        reserve = self._reserves.get(owner)
+        return self._free if reserve is None else self._free + reserve.held
+
+    def took(self, owner: int, units: float) -> None:
+        """`owner` took units: from what is unspoken for first, then from its reserve."""
+        self._free -= units
+        if self._free < 0:
+            reserve = self._reserves.get(owner)
+            if reserve is not None:
+                reserve.held = max(0.0, reserve.held + self._free)
+            self._free = 0.0
+
+    def fill(self, owner: int) -> None:
+        """Fill the reserve of `owner` from what is unspoken for."""
+        reserve = self._reserves.get(owner)
+        if reserve is not None and self._free > 0:
+            part = min(self._free, max(0.0, reserve.wanted - reserve.held))
+            reserve.held += part
+            self._free -= part
+
+    def save(self) -> None:
+        """Keep all that is unspoken for until the next round: a larger request waits for it."""
+        self._free = 0.0
+
+    def found(self, owner: int, units: float, *, ready: bool) -> None:
+        """A request of `owner` found its room ready, or had to wait for this window."""
+        reserve = self._reserves.get(owner)
+        if reserve is None:
+            return
+        self._unit += 0.01 * (units - self._unit)
+        if ready:
+            reserve.wanted -= units * _MISSES * max(1.0, reserve.wanted / (_QUICK * self._unit))
+        else:
+            reserve.wanted += units
+        reserve.wanted = min(reserve.most, max(0.0, reserve.wanted))
+
+    def reserve_of(self, owner: int) -> Reserve | None:
+        """The reserve of a class, None when it has none."""
+        return self._reserves.get(owner)
+
+    def kept(self) -> float:
+        """Units all reserves want together: what stays free on purpose."""
+        return sum(reserve.wanted for reserve in self._reserves.values())

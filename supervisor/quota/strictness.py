@@ -1,0 +1,165 @@
+"""Learns how much stricter than its published limit a server is.
+
+Some servers refuse what an exact log allows: a sliding counter weighs the previous window in, a
+token bucket has a burst that nobody stated. One refusal is enough to back off to a bucket with a
+small burst b and rate (N - b) / (W + J), which satisfies all of them: over any interval t it
+sends at most b + r*t, so a counter's estimate never exceeds b + r*W <= N. When the burst cannot
+get smaller, the rate does. Nothing ever rises above the configured limit, and every step back
+towards it is tried less often the more often it failed.
+
+Two further things keep a wrong guess cheap. Until a limit has proved itself, a burst *trickles*:
+a refusal comes back within a moment, and only that moment's share has been sent by then. And a
+probe of more burst is small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supervisor.limits import Limit
+from supervisor.quota.bucket import Bucket
+
+_SMALLEST_BURST = 1.0
+_SMALLEST_FACTOR = 0.05
+_FIRST_PATIENCE = 900.0
+_LONGEST_PATIENCE = 86_400.0
+_TRICKLE_PART = 8
+_TRUST_WINDOWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StrictnessSnapshot:
+    """What was learned about one limit.
+
+    Attributes:
+        limit: The limit as configured.
+        burst: Most at once; None while the configured limit itself is believed.
+        rate: Grants per second; None likewise.
+        refusals: Refusals that taught something, since the start.
+    """
+
+    limit: str
+    burst: float | None
+    rate: float | None
+    refusals: int
+
+
+class Strictness:
+    """What is believed of one requests limit.
+
+    Args:
+        limit: The configured limit; its `burst`, where stated, is kept from the start.
+        jitter: J in seconds.
+    """
+
+    __slots__ = (
+        "_burst",
+        "_factor",
+        "_granted",
+        "_jitter",
+        "_level",
+        "_level_at",
+        "_patience",
+        "_probe_at",
+        "_quantum",
+        "_rate",
+        "_refusals",
+        "_trickle",
+        "_trickle_rate",
+        "bucket",
+        "limit",
+    )
+
+    def __init__(self, limit: Limit, jitter: float) -> None:
+        self.limit = limit
+        self._jitter = jitter
+        self._rate = limit.amount / (limit.period + jitter)
+        self._level = 0.0
+        self._level_at = 0.0
+        self._granted = 0
+        self._refusals = 0
+        self._factor = 1.0
+        self._burst: float | None = None
+        self._patience = _FIRST_PATIENCE
+        self._probe_at = float("inf")
+        self._quantum = max(2.0, limit.amount / _TRICKLE_PART)
+        moment = min(0.5, limit.period / 40)
+        self._trickle_rate = self._quantum / moment
+        self._trickle: Bucket | None = self._fresh_trickle()
+        self.bucket: Bucket | None = None
+        if limit.burst is not None:
+            rate = limit.amount / limit.period
+            self.bucket = Bucket(rate=rate, burst=limit.burst, jitter=jitter)
+            self._trickle = None
+
+    def room(self, now: float) -> float:
+        """How many grants may go at once at `now`; infinity where nothing binds."""
+        if now >= self._probe_at:
+            self._try_more(now)
+        room = float("inf") if self.bucket is None else self.bucket.room(now)
+        return room if self._trickle is None else min(room, self._trickle.room(now))
+
+    def opens_at(self) -> float:
+        """The moment at which one more grant may go."""
+        opens = float("-inf") if self.bucket is None else self.bucket.opens_at()
+        return opens if self._trickle is None else max(opens, self._trickle.opens_at())
+
+    def take(self, now: float) -> None:
+        """Write one grant down."""
+        self._level = max(0.0, self._level - (now - self._level_at) * self._rate) + 1.0
+        self._level_at = now
+        if self.bucket is not None:
+            self.bucket.take(now)
+        if self._trickle is not None:
+            self._trickle.take(now)
+            self._granted += 1
+            if self._granted > _TRUST_WINDOWS * self.limit.amount:
+                self._trickle = None
+
+    def refused(self, now: float) -> None:
+        """The server refused although the window had room: believe less."""
+        self._refusals += 1
+        tried = min(self._level, self._burst or self._level)
+        if self._burst is not None and self._burst <= _SMALLEST_BURST:
+            self._factor = max(_SMALLEST_FACTOR, self._factor * 0.8)
+        self._burst = max(_SMALLEST_BURST, tried / 2)
+        if self._refusals > 1:
+            self._patience = min(_LONGEST_PATIENCE, self._patience * 6)
+        self._rebuild(now)
+
+    def _try_more(self, now: float) -> None:
+        """Nothing was refused for a while: believe a little more."""
+        assert self._burst is not None
+        if self._factor < 1.0:
+            self._factor = min(1.0, self._factor * 1.1)
+        else:
+            self._burst += max(1.0, self._burst / 4)
+        if self._burst >= self.limit.amount / 2:
+            self._burst, self._probe_at, self.bucket = None, float("inf"), None
+            self._trickle, self._granted = self._fresh_trickle(), 0
+            return
+        self._rebuild(now)
+
+    def _fresh_trickle(self) -> Bucket:
+        return Bucket(rate=self._trickle_rate, burst=self._quantum, jitter=0.0)
+
+    def _rebuild(self, now: float) -> None:
+        assert self._burst is not None
+        self._trickle = None
+        self._probe_at = now + self._patience
+        rate = self._factor * (self.limit.amount - self._burst) / (self.limit.period + self._jitter)
+        bucket = Bucket(rate=rate, burst=self._burst, jitter=self._jitter)
+        # What was just sent fills the new bucket too.
+        for _ in range(int(self._burst)):
+            bucket.take(self._level_at)
+        self.bucket = bucket
+
+    def snapshot(self) -> StrictnessSnapshot:
+        """What is believed, as a frozen value."""
+        bucket = self.bucket
+        return StrictnessSnapshot(
+            str(self.limit),
+            None if bucket is None else bucket.burst,
+            None if bucket is None else bucket.rate,
+            self._refusals,
+        )

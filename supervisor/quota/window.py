@@ -1,0 +1,199 @@
+"""Exact sliding logs: what was spent in the last W + J seconds, and when it comes back.
+
+The server sees an attempt later than we grant it, by a delay that varies by at most J. Counting
+our grants over W + J therefore bounds its count over every W (shared/design/quota.md, section 1).
+Both logs are pure, O(1) amortised for a grant, and know when each unit returns, which is what the
+forecast and the pace are computed from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Protocol
+
+from supervisor.limits import Limit
+
+# Spent entries are dropped from the front of the lists in one go, once there are this many.
+_TRIM = 4096
+
+
+class Window(Protocol):
+    """What `Room` needs of a log; units are requests or tokens."""
+
+    limit: Limit
+    span: float
+    used: int
+
+    @property
+    def amount(self) -> int: ...
+    def expire(self, now: float) -> None: ...
+    def used_by(self, owner: int) -> int: ...
+    def returning(self, now: float, within: float) -> int: ...
+    def returns_at(self, units: int) -> float: ...
+
+
+class RequestWindow:
+    """The grants of the last `limit.period + jitter` seconds.
+
+    Args:
+        limit: A limit on requests.
+        jitter: J in seconds, the spread of the delay from grant to arrival.
+    """
+
+    __slots__ = ("_by_owner", "_head", "_owners", "_times", "limit", "span", "used")
+
+    def __init__(self, limit: Limit, jitter: float) -> None:
+        self.limit = limit
+        self.span = limit.period + jitter
+        self.used = 0
+        self._times: list[float] = []
+        self._owners: list[int] = []
+        self._head = 0
+        self._by_owner: dict[int, int] = {}
+
+    @property
+    def amount(self) -> int:
+        """Units the window holds."""
+        return self.limit.amount
+
+    def used_by(self, owner: int) -> int:
+        """Units of the window that `owner` has spent."""
+        return self._by_owner.get(owner, 0)
+
+    def expire(self, now: float) -> None:
+        """Forget what has left the window by `now`."""
+        times, head = self._times, self._head
+        if head == len(times) or times[head] + self.span > now:
+            return
+        owners, by_owner = self._owners, self._by_owner
+        while head < len(times) and times[head] + self.span <= now:
+            by_owner[owners[head]] -= 1
+            head += 1
+        self.used -= head - self._head
+        self._head = head
+        if head > _TRIM and head * 2 > len(times):
+            del times[:head], owners[:head]
+            self._head = 0
+
+    def take(self, now: float, owner: int) -> None:
+        """Write one grant down; times never decrease."""
+        self._times.append(now)
+        self._owners.append(owner)
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + 1
+        self.used += 1
+
+    def restamp(self, count: int, now: float) -> None:
+        """Move the last `count` grants to `now`: they were released later than decided."""
+        if count:
+            self._times[-count:] = [now] * count
+
+    def returning(self, now: float, within: float) -> int:
+        """How many grants leave the window in (now, now + within]."""
+        return bisect_right(self._times, now + within - self.span, self._head) - self._head
+
+    def returns_at(self, units: int) -> float:
+        """The earliest moment at which `units` more can be free, if everybody is greedy.
+
+        Beyond one whole window the pattern repeats: the bound of quota.md, section 2.
+
+        Returns:
+            Monotonic seconds; minus infinity when they are free already.
+        """
+        missing = units - (self.limit.amount - self.used)
+        if missing <= 0:
+            return float("-inf")
+        rounds, index = divmod(missing - 1, max(self.used, 1))
+        if not self.used:
+            return float("-inf")
+        return self._times[self._head + index] + self.span * (rounds + 1)
+
+
+class TokenWindow:
+    """Tokens: reserved while an attempt is in flight, then booked at the moment it is settled.
+
+    A server may count an answer's tokens when the request comes, when the answer is complete, or
+    partly each: a reservation held from grant to settlement, and the real number for W + J after
+    it, is an upper bound of all three.
+
+    Args:
+        limit: A limit on tokens.
+        jitter: J in seconds.
+    """
+
+    __slots__ = (
+        "_by_owner",
+        "_head",
+        "_owners",
+        "_spent",
+        "_sums",
+        "_times",
+        "limit",
+        "span",
+        "used",
+    )
+
+    def __init__(self, limit: Limit, jitter: float) -> None:
+        self.limit = limit
+        self.span = limit.period + jitter
+        self.used = 0
+        self._times: list[float] = []
+        self._sums: list[int] = []
+        self._owners: list[int] = []
+        self._head = 0
+        self._spent = 0
+        self._by_owner: dict[int, int] = {}
+
+    @property
+    def amount(self) -> int:
+        """Units the window holds."""
+        return self.limit.amount
+
+    def used_by(self, owner: int) -> int:
+        """Units of the window that `owner` has reserved or spent."""
+        return self._by_owner.get(owner, 0)
+
+    def expire(self, now: float) -> None:
+        """Forget what has left the window by `now`."""
+        times, head = self._times, self._head
+        while head < len(times) and times[head] + self.span <= now:
+            tokens = self._sums[head] - self._spent
+            self._spent = self._sums[head]
+            self.used -= tokens
+            self._by_owner[self._owners[head]] -= tokens
+            head += 1
+        self._head = head
+        if head > _TRIM and head * 2 > len(times):
+            del times[:head], self._sums[:head], self._owners[:head]
+            self._head = 0
+
+    def reserve(self, tokens: int, owner: int) -> None:
+        """Hold `tokens` for an attempt that is about to be sent."""
+        self.used += tokens
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + tokens
+
+    def settle(self, now: float, owner: int, *, reserved: int, actual: int) -> None:
+        """Replace a reservation by what the attempt really used."""
+        self.used += actual - reserved
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + actual - reserved
+        if actual:
+            self._times.append(now)
+            self._sums.append((self._sums[-1] if self._sums else self._spent) + actual)
+            self._owners.append(owner)
+
+    def returning(self, now: float, within: float) -> int:
+        """How many tokens leave the window in (now, now + within]."""
+        index = bisect_right(self._times, now + within - self.span, self._head)
+        return self._sums[index - 1] - self._spent if index > self._head else 0
+
+    def returns_at(self, units: int) -> float:
+        """The earliest moment at which `units` more are free, as far as the log knows.
+
+        Returns:
+            Monotonic seconds; minus infinity when they are free already, infinity when it takes
+            the end of attempts still in flight.
+        """
+        missing = units - (self.limit.amount - self.used)
+        if missing <= 0:
+            return float("-inf")
+        index = bisect_left(self._sums, self._spent + missing, self._head)
+        return self._times[index] + self.span if index < len(self._times) else float("inf")

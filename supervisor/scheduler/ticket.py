@@ -1,0 +1,62 @@
+"""A request's place in the queue."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class TicketState(Enum):
+    """Where a ticket is in its life."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    DELAYED = "delayed"
+    GRANTED = "granted"
+    LEFT = "left"
+
+
+class Ticket:
+    """What the scheduler knows of a request. Kept small: a million of them may wait.
+
+    Args:
+        request_id: The request's id.
+        owner: Number of its traffic class.
+        priority: 0 (most urgent) to 99; may be more urgent than the class's own.
+        tokens: Tokens one attempt of it is expected to use.
+
+    Attributes:
+        age: Place in the order of arrival; a retry keeps it.
+        since: Monotonic seconds at which it began to wait (again).
+        deadline: Monotonic seconds after which it is given up; infinity for never.
+        attempts: Grants it has had.
+        not_before: Monotonic seconds before which a retry must not go.
+        waited_for_room: It stood first in line and a window was full.
+        state: Where it is in its life.
+    """
+
+    __slots__ = (
+        "age",
+        "attempts",
+        "deadline",
+        "not_before",
+        "owner",
+        "priority",
+        "request_id",
+        "since",
+        "state",
+        "tokens",
+        "waited_for_room",
+    )
+
+    def __init__(self, request_id: str, *, owner: int, priority: int, tokens: int = 0) -> None:
+        self.request_id = request_id
+        self.owner = owner
+        self.priority = priority
+        self.tokens = tokens
+        self.age = -1
+        self.since = 0.0
+        self.deadline = float("inf")
+        self.attempts = 0
+        self.not_before = 0.0
+        self.waited_for_room = False
+        self.state = TicketState.NEW

@@ -1,0 +1,195 @@
+"""What went wrong with an attempt: one table, text before status.
+
+The statuses of the API mean little by themselves: a bad key is 400, running out of credits 403 or
+429, and 429 is four different things. So the rows are tried in order, the text first
+(shared/facts/xai.md; the texts are matched in lower case).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+LONGEST_RETRY_AFTER = 120.0
+"""Seconds; a longer Retry-After is not believed."""
+
+
+class FailureKind(StrEnum):
+    """What an attempt failed of."""
+
+    QUOTA = "quota"
+    CAPACITY = "capacity"
+    SERVER = "server"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    CLOSED_MODEL = "closed_model"
+    CREDITS = "credits"
+    KEY = "key"
+    REJECTED = "rejected"
+
+
+RETRYABLE = frozenset(
+    {
+        FailureKind.CAPACITY,
+        FailureKind.SERVER,
+        FailureKind.CONNECTION,
+        FailureKind.TIMEOUT,
+        FailureKind.MALFORMED,
+    }
+)
+"""The next attempt may succeed; QUOTA is not among them, it has a pause of its own."""
+
+HALTING = frozenset({FailureKind.CREDITS, FailureKind.KEY})
+"""Nobody's requests can succeed until a person acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that gave no answer.
+
+    Attributes:
+        kind: What it failed of.
+        text: The API's words, without the key; or ours where it said none.
+        hint: What to do, where something can be done.
+        status: HTTP status, None when no response came.
+        retry_after: Seconds the API asked to wait, None when it did not.
+    """
+
+    kind: FailureKind
+    text: str
+    hint: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+
+
+_CREDITS_HINT = "add credits or raise the spending limit at console.x.ai, then try again"
+_KEY_HINT = "check XAI_API_KEY or GROK_API_KEY, at console.x.ai it can be created anew"
+_MODEL_HINT = "this model is not open to the key's team: choose another, or have it enabled"
+
+_BY_TEXT: tuple[tuple[FailureKind, tuple[str, ...], str], ...] = (
+    (FailureKind.CLOSED_MODEL, ("(actual/limit): 0/0", "/limit): 0/0"), _MODEL_HINT),
+    (
+        FailureKind.CREDITS,
+        (
+            "used all available credits",
+            "spending limit",
+            "spending-limit",
+            "run out of credits",
+            "out of credits",
+        ),
+        _CREDITS_HINT,
+    ),
+    (
+        FailureKind.KEY,
+        ("incorrect api key", "invalid api key", "api key is blocked", "key is disabled"),
+        _KEY_HINT,
+    ),
+    (FailureKind.CAPACITY, ("temporarily at capacity", "at capacity", "overloaded"), ""),
+    (
+        FailureKind.QUOTA,
+        (
+            "resource-exhausted",
+            "resource has been exhausted",
+            "requests per second (actual",
+            "requests per minute (actual",
+            "requests per hour (actual",
+            "tokens per minute (actual",
+            "rate limit",
+            "too many requests",
+        ),
+        "",
+    ),
+)
+"""Rows tried on the text of an error response, in this order."""
+
+_TEXT_STATUSES = frozenset({400, 401, 402, 403, 429, 503})
+"""Statuses whose text decides; other errors quote users' words, which prove nothing."""
+
+_BY_STATUS: tuple[tuple[range, FailureKind, str], ...] = (
+    (range(401, 402), FailureKind.KEY, _KEY_HINT),
+    (range(402, 403), FailureKind.CREDITS, _CREDITS_HINT),
+    (range(403, 404), FailureKind.KEY, "the key or its team is blocked or lacks a permission"),
+    (range(408, 409), FailureKind.TIMEOUT, ""),
+    (range(409, 410), FailureKind.SERVER, ""),
+    (range(425, 426), FailureKind.SERVER, ""),
+    (range(429, 430), FailureKind.QUOTA, ""),
+    (range(500, 600), FailureKind.SERVER, ""),
+)
+"""Rows tried on the status when no text said more."""
+
+_IN_STREAM = ("service is currently unavailable", "timed out", "unavailable", "internal")
+
+
+def classify(status: int, text: str, headers: Mapping[str, str]) -> Failure:
+    """Name what an error response means.
+
+    Args:
+        status: HTTP status, 300 or above.
+        text: The body as text, already without the key.
+        headers: Response headers, lower-case names.
+    """
+    kind, hint = _kind(status, text.lower())
+    return Failure(kind, _brief(text) or f"HTTP {status}", hint, status, retry_after(headers))
+
+
+def _kind(status: int, text: str) -> tuple[FailureKind, str]:
+    if status in _TEXT_STATUSES:
+        for kind, phrases, hint in _BY_TEXT:
+            if any(phrase in text for phrase in phrases):
+                if kind is FailureKind.QUOTA and status != 429:
+                    continue
+                return kind, hint
+    for statuses, kind, hint in _BY_STATUS:
+        if status in statuses:
+            return kind, hint
+    return FailureKind.REJECTED, ""
+
+
+def classify_stream_error(text: str) -> Failure:
+    """Name what an error event inside a 200 stream means.
+
+    Args:
+        text: The event's data, without the key.
+    """
+    lower = text.lower()
+    for kind, phrases, hint in _BY_TEXT:
+        if any(phrase in lower for phrase in phrases):
+            return Failure(kind, _brief(text), hint, 200)
+    kind = (
+        FailureKind.SERVER if any(word in lower for word in _IN_STREAM) else FailureKind.MALFORMED
+    )
+    return Failure(kind, _brief(text), "", 200)
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """Seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) ask to wait.
+
+    Returns:
+        At most `LONGEST_RETRY_AFTER`; None when absent or unreadable.
+    """
+    millis, plain = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if millis is not None:
+            seconds = float(millis) / 1000
+        elif plain is None:
+            return None
+        elif plain.strip().replace(".", "", 1).isdigit():
+            seconds = float(plain)
+        else:
+            moment = parsedate_to_datetime(plain)
+            seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _brief(text: str) -> str:
+    """One line of at most 500 characters; an HTML page is only named."""
+    stripped = text.strip()
+    if stripped[:1] == "<":
+        return "an HTML error page"
+    return " ".join(stripped.split())[:500]

@@ -1,0 +1,35 @@
+"""The key: in memory only, and out of every text."""
+
+from __future__ import annotations
+
+import re
+
+_LOOKS_LIKE_A_KEY = re.compile(r"\b(xai|gsk|sk)[-_][A-Za-z0-9_-]{12,}")
+
+
+class Key:
+    """The API key of this process.
+
+    Its representation shows nothing, so that a traceback with local variables stays harmless.
+
+    Args:
+        secret: The key's text; empty for servers that want none.
+    """
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def __repr__(self) -> str:
+        return "Key(***)"
+
+    def authorization(self) -> dict[str, str]:
+        """The header to send; none without a key."""
+        return {"authorization": f"Bearer {self._secret}"} if self._secret else {}
+
+    def redact(self, text: str) -> str:
+        """The text without this key and without anything that looks like one."""
+        if self._secret:
+            text = text.replace(self._secret, "***")
+        return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text)

@@ -1,0 +1,187 @@
+"""An answer that comes as server-sent events, watched while it passes.
+
+The bytes go through unchanged. Each event is looked at for what the rest of the system must know:
+the usage, an error in the middle of a 200, and whether the end was a real end. A stream that ends
+without one was cut, and is never passed off as complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
+
+import httpx
+import orjson
+
+from supervisor.messages import Usage
+from supervisor.upstream.failures import Failure, FailureKind, classify_stream_error
+from supervisor.upstream.outcome import Outcome
+from supervisor.upstream.sse import Event, EventSplitter
+from supervisor.upstream.usage import usage_of
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class EventStream:
+    """One streamed attempt: iterate it for the bytes of whole events.
+
+    Args:
+        chunks: The body as it comes.
+        redact: Removes the key from a text.
+        explain: Names an exception of the transport.
+        keep_usage: Pass the usage chunk on; otherwise the caller did not ask for one.
+
+    Attributes:
+        failure: What went wrong; None while all is well.
+        usage: Tokens and price, once the API has said.
+        complete: The answer's real end has been seen.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_explain",
+        "_first",
+        "_keep_usage",
+        "_redact",
+        "_splitter",
+        "complete",
+        "failure",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        redact: Callable[[str], str],
+        explain: Callable[[Exception], Failure],
+        keep_usage: bool,
+    ) -> None:
+        self._chunks = chunks
+        self._redact = redact
+        self._explain = explain
+        self._keep_usage = keep_usage
+        self._splitter = EventSplitter()
+        self._first: list[bytes] = []
+        self.failure: Failure | None = None
+        self.usage: Usage | None = None
+        self.complete = False
+
+    async def begin(self) -> None:
+        """Wait for the first event: an error in its place can still be retried."""
+        while not self._first and self.failure is None and not self.complete:
+            chunk = await self._next()
+            if chunk is None:
+                return
+            self._first.extend(self._look(chunk))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The events; ends early, with `failure` set, when something goes wrong."""
+        for raw in self._first:
+            yield raw
+        self._first.clear()
+        while self.failure is None:
+            chunk = await self._next()
+            if chunk is None:
+                return
+            for raw in self._look(chunk):
+                yield raw
+
+    async def _next(self) -> bytes | None:
+        """The next chunk; None at the end, with `failure` set where it came too soon."""
+        try:
+            chunk = await anext(self._chunks, None)
+        except (httpx.HTTPError, OSError) as error:
+            chunk = None
+            if not self.complete:
+                self.failure = self._explain(error)
+        if chunk is None and not self.complete and self.failure is None:
+            self.failure = Failure(FailureKind.CONNECTION, "the stream ended before the answer did")
+        return chunk
+
+    def _look(self, chunk: bytes) -> list[bytes]:
+        passed: list[bytes] = []
+        try:
+            for event in self._splitter.feed(chunk):
+                if self._passes(event):
+                    passed.append(event.raw)
+                if self.failure is not None:
+                    break
+        except ValueError as error:
+            self.failure = Failure(FailureKind.MALFORMED, str(error))
+        return passed
+
+    def _passes(self, event: Event) -> bool:
+        if event.data == b"[DONE]":
+            self.complete = True
+            return True
+        if not event.data:
+            return True
+        try:
+            value: Any = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            self.failure = Failure(FailureKind.MALFORMED, "an event of the stream is not JSON")
+            return False
+        if not isinstance(value, dict):
+            return True
+        return self._passes_document(cast("dict[str, Any]", value), event)
+
+    def _passes_document(self, document: Mapping[str, Any], event: Event) -> bool:
+        choices = document.get("choices")
+        if choices is None and document.get("error") and "type" not in document:
+            text = self._redact(event.data.decode("utf-8", "replace"))
+            self.failure = classify_stream_error(text)
+            return False
+        usage = usage_of(document)
+        if usage is not None:
+            self.usage = usage
+            if choices == [] and not self._keep_usage:
+                return False
+        if document.get("type") in _ENDS or _finished(choices):
+            self.complete = True
+        return True
+
+
+def _finished(choices: Any) -> bool:
+    if not isinstance(choices, list):
+        return False
+    return any(
+        isinstance(choice, dict) and cast("dict[str, Any]", choice).get("finish_reason")
+        for choice in cast("list[Any]", choices)
+    )
+
+
+class StreamedAttempt:
+    """A streamed attempt from its response's head on.
+
+    Attributes:
+        status: HTTP status; 0 when no response came.
+        headers: Response headers worth passing on.
+        body: The body of an error response.
+        events: The stream; None when the attempt failed as a whole.
+    """
+
+    __slots__ = ("_failure", "body", "events", "headers", "status")
+
+    def __init__(
+        self,
+        outcome: Outcome | None,
+        status: int,
+        headers: Mapping[str, str],
+        events: EventStream | None,
+    ) -> None:
+        self.status = outcome.status if outcome else status
+        self.headers = outcome.headers if outcome else headers
+        self.body = outcome.body if outcome else b""
+        self._failure = outcome.failure if outcome else None
+        self.events = events
+
+    @property
+    def failure(self) -> Failure | None:
+        """What went wrong so far."""
+        return self.events.failure if self.events is not None else self._failure
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens and price, once the API has said."""
+        return self.events.usage if self.events is not None else None

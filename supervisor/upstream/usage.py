@@ -1,0 +1,70 @@
+"""Reads tokens and price out of an answer, in one form for both endpoints.
+
+In chat completions `completion_tokens` excludes reasoning, in responses `output_tokens` includes
+it (shared/facts/xai.md, "Usage"); `Usage` has them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+from supervisor.messages import Usage
+
+_TICKS_PER_DOLLAR = Decimal(10_000_000_000)
+
+
+def usage_of(document: Mapping[str, Any]) -> Usage | None:
+    """The usage that a JSON answer, or one chunk of a stream, carries.
+
+    Args:
+        document: A chat completion, a chunk, a response, or a `response.completed` event.
+
+    Returns:
+        None when it carries none.
+    """
+    raw = document.get("usage")
+    if not isinstance(raw, dict):
+        inner = document.get("response")
+        raw = cast("dict[str, Any]", inner).get("usage") if isinstance(inner, dict) else None
+    if not isinstance(raw, dict):
+        return None
+    usage = cast("dict[str, Any]", raw)
+    if "input_tokens" in usage:
+        return _of_response(usage)
+    return _of_chat(usage)
+
+
+def _of_chat(usage: Mapping[str, Any]) -> Usage:
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    total = _count(usage, "total_tokens")
+    if reasoning and total and total == prompt + completion:
+        # OpenAI's own counting: reasoning is part of the completion.
+        completion -= reasoning
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    return Usage(prompt, completion, reasoning, cached, _cost(usage))
+
+
+def _of_response(usage: Mapping[str, Any]) -> Usage:
+    reasoning = _detail(usage, "output_tokens_details", "reasoning_tokens")
+    output = _count(usage, "output_tokens")
+    cached = _detail(usage, "input_tokens_details", "cached_tokens")
+    prompt = _count(usage, "input_tokens")
+    return Usage(prompt, max(0, output - reasoning), reasoning, cached, _cost(usage))
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:
+    details = usage.get(group)
+    return _count(cast("dict[str, Any]", details), name) if isinstance(details, dict) else 0
+
+
+def _cost(usage: Mapping[str, Any]) -> Decimal | None:
+    ticks = usage.get("cost_in_usd_ticks")
+    return Decimal(ticks) / _TICKS_PER_DOLLAR if isinstance(ticks, int) else None
