@@ -8,7 +8,7 @@ sent stays counted.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -100,6 +100,7 @@ class Broker:
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
         self._draining = False
+        self._left = anyio.Event()
         self._paused = ""
         self._halt: KeyUnusable | None = None
         self._halted_until = float("-inf")
@@ -132,6 +133,10 @@ class Broker:
             self._accounts[traffic_class.name] = Account(owner, traffic_class)
         else:
             account.traffic_class = traffic_class
+
+    def names(self) -> KeysView[str]:
+        """The names of all roles and clients."""
+        return self._accounts.keys()
 
     # -- the door -------------------------------------------------------------------------------
 
@@ -354,6 +359,8 @@ class Broker:
             max_retries=self._settings.max_retries,
             spread=self._spread(),
         )
+        if again is not None and self._draining:
+            raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
         if again is None:
             error = final_error(failure, body, content_type)
             if failure.kind in HALTING:
@@ -376,10 +383,7 @@ class Broker:
         self._halt = error
         self._halted_until = self._clock.monotonic() + _HALT
         _log.error("broker.halted", reason=error.message, hint=error.hint)
-        for entry in list(self._entries.values()):
-            if entry.state in {TicketState.WAITING, TicketState.DELAYED}:
-                self._dispatcher.leave(entry)
-                entry.give_up(error)
+        self._give_up_waiting(error)
 
     def _leave(self, entry: Entry) -> None:
         """Free the place; an attempt under way was cancelled and stays counted."""
@@ -387,6 +391,7 @@ class Broker:
         self._settle(entry, 0, cancelled, None)
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
+        self._left.set()
 
     # -- by hand ----------------------------------------------------------------------------------
 
@@ -403,9 +408,27 @@ class Broker:
         self._dispatcher.changed()
         _log.info("broker.resumed_by_hand")
 
-    def drain(self) -> None:
-        """Take no new requests; those inside go on."""
+    async def drain(self, patience: float) -> None:
+        """Take no new requests, give up those that wait, let those under way be answered.
+
+        Args:
+            patience: Seconds for which to wait for answers.
+        """
         self._draining = True
+        self._quota.pause.set_by_hand(paused=True)
+        error = Draining("not sent: the supervisor is stopping", retry_after=5.0)
+        self._give_up_waiting(error)
+        with anyio.move_on_after(patience):
+            while self._entries:
+                self._left = anyio.Event()
+                await self._left.wait()
+        _log.info("broker.drained", unanswered=len(self._entries))
+
+    def _give_up_waiting(self, error: RequestError) -> None:
+        for entry in list(self._entries.values()):
+            if entry.state in {TicketState.WAITING, TicketState.DELAYED}:
+                self._dispatcher.leave(entry)
+                entry.give_up(error)
 
     # -- views ------------------------------------------------------------------------------------
 

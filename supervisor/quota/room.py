@@ -94,18 +94,25 @@ class Room:
         self.window.expire(now)
         free = float(self.window.amount - self.window.used)
         for reserve in self._reserves.values():
-            if reserve.held > free or reserve.held > reserve.wanted:
-                reserve.held = max(0.0, min(max(reserve.wanted, self._unit), free))
-            free -= reserve.held
-        self._free = max(0.0, free)
+            held = reserve.held
+            if held > free or held > reserve.wanted:
+                reserve.held = held = max(0.0, min(max(reserve.wanted, self._unit), free))
+            free -= held
+        self._free = free if free > 0 else 0.0
 
     def honour(self, owner: int) -> None:
         """A class waits that has spent less than its share: its reserve comes before all else."""
         reserve = self._reserves.get(owner)
-        if reserve is not None and self.window.used_by(owner) < reserve.share:
-            part = min(self._free, max(0.0, max(reserve.wanted, self._unit) - reserve.held))
-            reserve.held += part
-            self._free -= part
+        if reserve is None or self._free <= 0:
+            return
+        lacks = max(reserve.wanted, self._unit) - reserve.held
+        if lacks > 0 and self.window.used_by(owner) < reserve.share:
+            self._give(reserve, lacks)
+
+    def _give(self, reserve: Reserve, units: float) -> None:
+        part = min(units, self._free)
+        reserve.held += part
+        self._free -= part
 
     def review(self, now: float, elapsed: float) -> None:
         """Adapt the bounds of the reserves to what their classes usually use.
@@ -142,10 +149,8 @@ class Room:
     def fill(self, owner: int) -> None:
         """Fill the reserve of `owner` from what is unspoken for."""
         reserve = self._reserves.get(owner)
-        if reserve is not None and self._free > 0:
-            part = min(self._free, max(0.0, reserve.wanted - reserve.held))
-            reserve.held += part
-            self._free -= part
+        if reserve is not None and reserve.held < reserve.wanted and self._free > 0:
+            self._give(reserve, reserve.wanted - reserve.held)
 
     def save(self) -> None:
         """Keep all that is unspoken for until the next round: a larger request waits for it."""
@@ -156,12 +161,14 @@ class Room:
         reserve = self._reserves.get(owner)
         if reserve is None:
             return
-        self._unit += 0.01 * (units - self._unit)
+        wanted = reserve.wanted
         if ready:
-            reserve.wanted -= units * _MISSES * max(1.0, reserve.wanted / (_QUICK * self._unit))
+            quick = _QUICK * self._unit
+            wanted -= units * _MISSES * (wanted / quick if wanted > quick else 1.0)
+            reserve.wanted = wanted if wanted > 0 else 0.0
         else:
-            reserve.wanted += units
-        reserve.wanted = min(reserve.most, max(0.0, reserve.wanted))
+            reserve.wanted = min(reserve.most, wanted + units)
+        self._unit += 0.01 * (units - self._unit)
 
     def reserve_of(self, owner: int) -> Reserve | None:
         """The reserve of a class, None when it has none."""

@@ -21,6 +21,8 @@ T = TypeVar("T", bound=Ticket)
 
 _NEVER = float("inf")
 _LEAST_WEIGHT = 0.01
+_LOWEST = 100
+"""Below every priority."""
 
 
 @dataclass(slots=True)
@@ -195,15 +197,24 @@ class Scheduler(Generic[T]):
         result.reserves = deque(self._gate.by_priority())
         for priority in self._order:
             lanes = [lane for lane in self._levels[priority].values() if lane.waiting]
-            if lanes:
-                self._serve(priority, lanes, result, now)
-        self._fill_reserves(result, 100)
+            if lanes and not self._serve(priority, lanes, result, now):
+                until = now if len(result.grants) >= most else self._gate.closed(now).until
+                result.until = min(result.until, until)
+                break
+        else:
+            self._fill_reserves(result, _LOWEST)
         result.until = min(result.until, self._next_timer())
         return result
 
-    def _serve(self, priority: int, lanes: list[Lane[T]], result: Round[T], now: float) -> None:
-        """Serve the classes of one priority in turn until none of them may go on."""
+    def _serve(self, priority: int, lanes: list[Lane[T]], result: Round[T], now: float) -> bool:
+        """Serve the classes of one priority in turn until none of them may go on.
+
+        Returns:
+            Whether there may be more grants in this round.
+        """
         while lanes:
+            if len(result.grants) >= result.allowance:
+                return False
             lane = lanes[0] if len(lanes) == 1 else min(lanes, key=lambda one: one.virtual)
             ticket = lane.first()
             if ticket is None or not self._may_go(ticket, result, now):
@@ -216,13 +227,11 @@ class Scheduler(Generic[T]):
             result.grants.append(ticket)
             if not lane.waiting:
                 lanes.remove(lane)
+        return True
 
     def _may_go(self, ticket: T, result: Round[T], now: float) -> bool:
         queue = self._classes[ticket.owner]
         if queue.in_flight >= queue.concurrency:
-            return False
-        if len(result.grants) >= result.allowance:
-            result.until = min(result.until, self._gate.closed(now).until)
             return False
         pace = self._gate.pace(ticket.owner)
         if pace is not None:

@@ -147,7 +147,7 @@ def _finished(choices: Any) -> bool:
         return False
     return any(
         isinstance(choice, dict) and cast("dict[str, Any]", choice).get("finish_reason")
-        for choice in cast("list[Any]", choices)
+        for choice in choices
     )
 
 

@@ -1,0 +1,270 @@
+"""THE composition root: settings become objects, objects become one supervision tree."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.clock import SystemClock
+from supervisor.config.settings import Settings
+from supervisor.ledger.memory import MemoryLedger
+from supervisor.logs import configure
+from supervisor.messages import Priority, TrafficClass
+from supervisor.stats import Stats
+from supervisor.supervision.blocking import Frame
+from supervisor.supervision.spec import ChildSpec, Policy
+from supervisor.supervision.supervisor import Supervisor
+from supervisor.supervision.watchdog import Watch, Watchdog
+from supervisor.team.team import Desk, Team
+from supervisor.upstream.client import Upstream
+from supervisor.upstream.key import Key
+from supervisor.web.app import create_app
+from supervisor.web.hub import Hub
+from supervisor.web.server import serve
+from supervisor.web.version import version
+
+_log = structlog.get_logger("supervisor.app")
+
+_DRAIN = 20.0
+"""Seconds for which answers under way may still come after SIGTERM; Render allows 30 in all."""
+_SIMULATED_KEY = "xai-simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where requests go.
+
+    Attributes:
+        base_url: The API.
+        key: What is sent along.
+    """
+
+    base_url: str
+    key: str
+
+
+class House:
+    """Everything in one process.
+
+    Args:
+        settings: All settings.
+        api: Where requests go.
+        simulated: Whether that is the simulator; its jobs are kept apart from real ones.
+    """
+
+    def __init__(self, settings: Settings, api: Api, *, simulated: bool) -> None:
+        clock = SystemClock()
+        self._clock = clock
+        self._settings = settings
+        self._started = clock.monotonic()
+        self._state = "starting"
+        self.port = settings.web.port
+        self._upstream = Upstream(
+            api.base_url,
+            Key(api.key),
+            timeout=settings.upstream.timeout,
+            connect_timeout=settings.upstream.connect_timeout,
+        )
+        ledger = MemoryLedger()
+        quota = settings.quota
+        self.broker = Broker(
+            BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
+            upstream=self._upstream,
+            ledger=ledger,
+            clock=clock,
+        )
+        self._add_clients()
+        jobs_url, memory = _jobs_store(settings.store.url, simulated=simulated)
+        self.team = Team(
+            settings,
+            broker=self.broker,
+            clock=clock,
+            stats=self._stats,
+            jobs_url=jobs_url,
+            memory=memory,
+        )
+        self._watchdog = Watchdog(
+            Watch(folders=(settings.roles.directory.absolute(),), culprit=self._culprit)
+        )
+        self.hub = Hub(
+            settings=settings,
+            broker=self.broker,
+            jobs=Desk(self.team),
+            team=self.team,
+            ledger=ledger,
+            clock=clock,
+            started=self._started,
+            ready=lambda: self._state,
+            classes=self.broker.names,
+            models=lambda: self._upstream.get("/models"),
+            version=version(),
+        )
+
+    def tree(self) -> Supervisor:
+        """The supervision tree; whoever comes later depends on those before."""
+        children = (
+            ChildSpec("broker", self.broker.run),
+            ChildSpec("roles", self.team.run, shutdown=15.0),
+            ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
+            ChildSpec("web", self._serve, shutdown=15.0),
+            ChildSpec("reload", self.team.watch),
+            ChildSpec("watchdog", self._watchdog.run),
+        )
+        return Supervisor("supervisor", children, policy=Policy(strategy="rest_for_one"))
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Run until SIGTERM or SIGINT, then drain.
+
+        Raises:
+            SupervisorError: It could not start, or something essential kept crashing.
+        """
+        try:
+            await self.team.load()
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async with anyio.create_task_group() as tasks:
+                    await tasks.start(self.tree().run)
+                    self._state = ""
+                    _log.info("app.ready", seconds=round(self._age(), 3), port=self.port)
+                    task_status.started()
+                    async for number in signals:
+                        _log.info("app.stopping", signal=signal.Signals(number).name)
+                        break
+                    self._state = "the process is stopping"
+                    await self.broker.drain(_DRAIN)
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._upstream.aclose()
+        _log.info("app.stopped")
+
+    async def _serve(self, *, task_status: TaskStatus[None]) -> None:
+        app, web = create_app(self.hub), self._settings.web
+        async with anyio.create_task_group() as tasks:
+            self.port = await tasks.start(serve, app, web.host, web.port)
+            task_status.started()
+
+    def _add_clients(self) -> None:
+        self.broker.set_class(TrafficClass("gateway", priority=Priority.MEDIUM))
+        for name in self._settings.clients:
+            self.broker.set_class(self._settings.traffic_class(name, "client"))
+
+    def _stats(self) -> Stats:
+        return {
+            "broker": asdict(self.broker.snapshot()),
+            "team": asdict(self.team.snapshot()),
+            "jobs": asdict(self.team.jobs.snapshot()),
+        }
+
+    def _culprit(self, stack: Sequence[Frame]) -> str:
+        """The role whose file lies innermost in a stack."""
+        for frame in reversed(stack):
+            for name, member in self.team.names().items():
+                path = member.loaded.path
+                file = Path(frame.file)
+                if file == path or path in file.parents:
+                    return name
+        return ""
+
+    def _age(self) -> float:
+        return self._clock.monotonic() - self._started
+
+
+def _jobs_store(url: str, *, simulated: bool) -> tuple[str, Path]:
+    """Where jobs and the roles' memory are kept: a file beside the ledger's, or the same server."""
+    if not url.startswith("sqlite:///"):
+        return url, Path("data/state")
+    file = Path(url.removeprefix("sqlite:///"))
+    mark = "-simulated" if simulated else ""
+    jobs = file.with_name(f"{file.stem}{mark}-jobs{file.suffix}")
+    return f"sqlite:///{jobs}", file.with_name(f"{file.stem}{mark}-state")
+
+
+@asynccontextmanager
+async def _simulated(settings: Settings) -> AsyncGenerator[Api]:
+    """A simulated API inside this process, with the limits of the real one unless told otherwise."""
+    from supervisor.simulator.server import serve as serve_simulator  # noqa: PLC0415 - optional
+    from supervisor.simulator.settings import (  # noqa: PLC0415 - optional
+        Settings as SimulatorSettings,
+    )
+
+    table: dict[str, Any] = {
+        "limits": [str(limit) for limit in settings.quota.limits],
+        "latency": "300ms",
+        "jitter": "700ms",
+        "chunk_delay": "20ms",
+        **settings.simulator,
+    }
+    async with serve_simulator(SimulatorSettings.read(table)) as served:
+        yield Api(served.base_url, _SIMULATED_KEY)
+
+
+async def run_house(settings: Settings, *, simulate: bool) -> None:
+    """Run everything until a signal comes.
+
+    Raises:
+        SupervisorError: It could not start, or something essential kept crashing.
+    """
+    if not simulate:
+        api = Api(settings.upstream.base_url, settings.require_key().get_secret_value())
+        await _run(House(settings, api, simulated=False))
+        return
+    async with _simulated(settings) as api:
+        await _run(House(settings, api, simulated=True))
+
+
+async def _run(house: House) -> None:
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(house.run)
+        host = house.hub.settings.web.host
+        base = f"http://{host}:{house.port}"
+        print(
+            f"ready: {base}  (health {base}/health, gateway {base}/v1; stop with Ctrl-C)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def run(settings: Settings, *, simulate: bool = False) -> int:
+    """Run the supervisor in this process until SIGTERM or SIGINT.
+
+    Args:
+        settings: All settings.
+        simulate: Use a simulated API instead of the configured one.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: Something is configured wrong.
+        SupervisorError: Something essential kept crashing.
+    """
+    key = Key("" if simulate or not settings.has_key else settings.require_key().get_secret_value())
+    configure(settings.log.level, settings.log.format, redact=key.redact)
+    options = {"use_uvloop": sys.platform != "win32"}
+    try:
+        anyio.run(_main, settings, simulate, backend_options=options)
+    except BaseExceptionGroup as group:
+        raise _innermost(group) from group
+    return 0
+
+
+async def _main(settings: Settings, simulate: bool) -> None:  # noqa: FBT001 - anyio.run's arguments
+    await run_house(settings, simulate=simulate)
+
+
+def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error itself, out of the groups that task groups wrap around it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

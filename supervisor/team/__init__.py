@@ -1,0 +1,1 @@
+"""Who works? Loaded roles under supervision, and the jobs they do."""

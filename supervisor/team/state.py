@@ -1,0 +1,71 @@
+"""What a role remembers over jobs, reloads and restarts: one small JSON file for each role."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import cast
+
+import anyio.to_thread
+import structlog
+
+from supervisor.errors import StoreError
+from supervisor.messages import JsonValue
+
+_log = structlog.get_logger("supervisor.team")
+
+
+class RoleState(dict[str, JsonValue]):
+    """A role's memory; `save` writes it down where it has changed.
+
+    Args:
+        file: Where it is kept; None keeps it in memory only.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        super().__init__()
+        self._file = file
+        self._saved = "{}"
+
+    async def load(self) -> None:
+        """Read what was saved. An unreadable file is set aside, not overwritten."""
+        if self._file is None or not await anyio.Path(self._file).is_file():
+            return
+        text = await anyio.Path(self._file).read_text()
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            aside = self._file.with_suffix(".unreadable")
+            await anyio.Path(self._file).replace(aside)
+            _log.error("team.state_unreadable", file=str(self._file), kept_as=str(aside))
+            return
+        self.update(cast("dict[str, JsonValue]", value))
+        self._saved = text
+
+    async def save(self) -> None:
+        """Write it down, whole or not at all.
+
+        Raises:
+            StoreError: It holds something that is not JSON, or cannot be written.
+        """
+        try:
+            text = json.dumps(self, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"a role's state must be JSON: {error}") from error
+        if text == self._saved or self._file is None:
+            return
+        try:
+            await anyio.to_thread.run_sync(_replace, self._file, text)
+        except OSError as error:
+            raise StoreError(f"cannot write {self._file}: {error.strerror}") from error
+        self._saved = text
+
+
+def _replace(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = file.with_suffix(".new")
+    beside.write_text(text)
+    os.replace(beside, file)
