@@ -16,6 +16,7 @@ from itertools import chain
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from benchmarks.traffic import Arrival, bound, four_classes, real_trace
 from benchmarks.virtual_api import VirtualApi
@@ -40,6 +41,7 @@ _TEAM = (
 )
 _LIMITS = ("100 requests / minute", "3000 requests / hour")
 _ENDLESS = 300
+_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,9 @@ class Run:
     sent: list[float]
     report: JudgeReport
 
-    def wait(self, name: str, part: float, *, since: float = 0.0) -> float:
-        """A quantile of a class's waits, of requests that came after `since` seconds."""
-        waits = sorted(wait for arrival, wait in self.waits[name] if arrival >= since)
-        return waits[min(len(waits) - 1, int(part * len(waits)))]
+    def steady_waits(self, name: str, since: float) -> list[float]:
+        """Waits of a class's requests that came after `since` seconds."""
+        return [wait for arrival, wait in self.waits[name] if arrival >= since]
 
     def mean_wait(self, name: str) -> float:
         """Mean wait of a class in seconds."""
@@ -68,6 +69,12 @@ class Run:
     def rate(self, since: float, until: float) -> float:
         """Attempts per second between two moments."""
         return sum(since <= moment < until for moment in self.sent) / (until - since)
+
+
+def quantile(waits: Sequence[float], part: float) -> float:
+    """The wait that `part` of them do not exceed."""
+    ordered = sorted(waits)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,39 @@ class Scenario:
     burst: int | None = None
 
 
+class _Load:
+    """Whoever asks, and what they saw."""
+
+    def __init__(self, broker: Broker, clock: LoopClock, classes: Sequence[TrafficClass]) -> None:
+        self._broker = broker
+        self._clock = clock
+        self.waits: dict[str, list[tuple[float, float]]] = {one.name: [] for one in classes}
+
+    async def ask(self, name: str, number: int) -> None:
+        """Ask once."""
+        arrival = self._clock.monotonic()
+        request = Request(id=f"{name}-{number}", traffic_class=name, body=_BODY)
+        reply = await self._broker.ask(request)
+        self.waits[name].append((arrival, reply.wait))
+
+    async def ask_for_ever(self, name: str, number: int) -> None:
+        """Ask again as soon as there is an answer."""
+        while True:
+            await self.ask(name, number)
+            number -= _ENDLESS
+
+    async def arrive(self, arrivals: Sequence[Arrival], tasks: TaskGroup) -> None:
+        """Ask at given moments."""
+        for number, (moment, name) in enumerate(arrivals):
+            await anyio.sleep(max(0.0, moment - self._clock.monotonic()))
+            tasks.start_soon(self.ask, name, number)
+
+    async def answered(self) -> None:
+        """Wait, in virtual time, until nothing is queued or in flight."""
+        while any(one.queued or one.in_flight for one in self._broker.snapshot().classes):
+            await anyio.sleep(5.0)  # noqa: ASYNC110 - time is virtual, and there is no event for it
+
+
 async def simulate(scenario: Scenario) -> Run:
     """Run a scenario to its end in virtual time."""
     clock = LoopClock()
@@ -105,39 +145,20 @@ async def simulate(scenario: Scenario) -> Run:
         clock=clock,
         spread=lambda: 0.5,
     )
-    waits: dict[str, list[tuple[float, float]]] = {}
     for traffic_class in scenario.classes:
         broker.set_class(traffic_class)
-        waits[traffic_class.name] = []
-
-    async def ask(name: str, number: int) -> None:
-        arrival = clock.monotonic()
-        reply = await broker.ask(Request(id=f"{name}-{number}", traffic_class=name, body=_BODY))
-        waits[name].append((arrival, reply.wait))
-
-    async def backlog(name: str, number: int) -> None:
-        while True:
-            await ask(name, number)
-            number -= _ENDLESS
-
+    load = _Load(broker, clock, scenario.classes)
     with anyio.move_on_after(scenario.seconds):
         async with anyio.create_task_group() as tasks:
             await tasks.start(broker.run)
+            for number in range(_ENDLESS if scenario.endless else 0):
+                tasks.start_soon(load.ask_for_ever, scenario.endless, -number - 1)
+            await load.arrive(scenario.arrivals, tasks)
             if scenario.endless:
-                for number in range(_ENDLESS):
-                    tasks.start_soon(backlog, scenario.endless, -number - 1)
-            for number, (moment, name) in enumerate(scenario.arrivals):
-                if moment > clock.monotonic():
-                    await anyio.sleep(moment - clock.monotonic())
-                tasks.start_soon(ask, name, number)
-            while scenario.endless or not _idle(broker):
-                await anyio.sleep(5.0)
+                await anyio.sleep_forever()
+            await load.answered()
             tasks.cancel_scope.cancel()
-    return Run(waits, api.arrivals, api.judge.report())
-
-
-def _idle(broker: Broker) -> bool:
-    return not any(one.queued or one.in_flight for one in broker.snapshot().classes)
+    return Run(load.waits, api.arrivals, api.judge.report())
 
 
 # -- the rows -----------------------------------------------------------------------------------
@@ -184,18 +205,30 @@ def real_trace_rows() -> Iterator[Row]:
 
 
 def team_rows(seed: int) -> Iterator[Row]:
-    """Four classes on 100/min and 3000/h for eight hours, memory without end."""
-    arrivals = four_classes(seed, hours=8)
-    scenario = Scenario(_LIMITS, _TEAM, arrivals, 8 * 3600, endless="memory")
-    run = run_virtual(simulate, scenario)
+    """Four classes on 100/min and 3000/h for eight hours, memory without end.
+
+    Bursts of code are rare, so one run's p99 is decided by its worst coincidence; the waits of
+    several runs are put together.
+    """
+    runs = [
+        run_virtual(
+            simulate,
+            Scenario(_LIMITS, _TEAM, four_classes(each, hours=8), 8 * 3600, endless="memory"),
+        )
+        for each in range(seed, seed + _RUNS)
+    ]
     steady = 2 * 3600
-    used = run.rate(steady, 8 * 3600) / (3000 / 3600)
-    yield Row("four classes: used of the quota", f"{used:.4f}", ">= 0.97", "0.99", used >= 0.97)
+    used = min(run.rate(steady, 8 * 3600) for run in runs) / (3000 / 3600)
+    name = f"four classes, {_RUNS} runs: used of the quota, least"
+    yield Row(name, f"{used:.4f}", ">= 0.97", "0.99", used >= 0.97)
     for name, must, aim in (("ceo", 1.0, "0.2"), ("quality", 30.0, "1"), ("code", 75.0, "35")):
-        wait = run.wait(name, 0.99, since=steady)
-        must_text = f"<= {must:g} s"
-        yield Row(f"... {name} p99 wait", f"{wait:.2f} s", must_text, f"{aim} s", wait <= must)
-    yield _over("four classes", run)
+        each = [quantile(run.steady_waits(name, steady), 0.99) for run in runs]
+        pooled = quantile([wait for run in runs for wait in run.steady_waits(name, steady)], 0.99)
+        shown = ", ".join(f"{wait:.1f}" for wait in each)
+        label = f"... {name} p99 wait (each run: {shown})"
+        yield Row(label, f"{pooled:.2f} s", f"<= {must:g} s", f"{aim} s", pooled <= must)
+    for run in runs:
+        yield _over("four classes", run)
     surge = four_classes(seed, hours=8, surge_at=5.4)
     run = run_virtual(simulate, Scenario(_LIMITS, _TEAM, surge, 6 * 3600, endless="memory"))
     start = 5.4 * 3600

@@ -1,6 +1,6 @@
 """What a submit and a grant cost with many waiting, and what one waiting request weighs.
 
-    python -m benchmarks.scheduler_cost --waiting 1000000
+python -m benchmarks.scheduler_cost --waiting 1000000
 """
 
 from __future__ import annotations

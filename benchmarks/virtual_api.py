@@ -19,6 +19,11 @@ _ANSWER = (
     b'{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,'
     b'"completion_tokens":2,"total_tokens":12}}'
 )
+_SEED = 1
+_DELAY = 0.25
+"""Most seconds from sending to arrival, evenly distributed from 0."""
+_LATENCY = 2.0
+"""Mean seconds to answer, exponentially distributed."""
 _HEADERS = {"content-type": "application/json"}
 
 
@@ -30,9 +35,6 @@ class VirtualApi(httpx.AsyncBaseTransport):
         kind: How it counts.
         burst: Of a token bucket.
         clock: Tells virtual time.
-        delay: Most seconds from sending to arrival; uniform from 0.
-        latency: Mean seconds to answer; exponential.
-        seed: Of the random numbers.
     """
 
     def __init__(
@@ -42,21 +44,16 @@ class VirtualApi(httpx.AsyncBaseTransport):
         clock: Clock,
         kind: Kind = "sliding_log",
         burst: int | None = None,
-        delay: float = 0.25,
-        latency: float = 2.0,
-        seed: int = 1,
     ) -> None:
         self._clock = clock
-        self._dice = random.Random(seed)
-        self._delay = delay
-        self._latency = latency
+        self._dice = random.Random(_SEED)
         self._limits = ServerLimits(limits, kind=kind, burst=burst, offset=17.0)
         self.judge = Judge(limits)
         self.arrivals: list[float] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One attempt: it arrives a little later, is admitted or refused, then answered."""
-        await anyio.sleep(self._dice.random() * self._delay)
+        await anyio.sleep(self._dice.random() * _DELAY)
         now = self._clock.monotonic()
         self.arrivals.append(now)
         refusal = self._limits.admit(now, 0)
@@ -64,5 +61,5 @@ class VirtualApi(httpx.AsyncBaseTransport):
         if refusal is not None:
             text = b'{"code":"resource-exhausted","error":"Too many requests"}'
             return httpx.Response(429, headers=_HEADERS, content=text)
-        await anyio.sleep(self._dice.expovariate(1 / self._latency))
+        await anyio.sleep(self._dice.expovariate(1 / _LATENCY))
         return httpx.Response(200, headers=_HEADERS, content=_ANSWER)

@@ -17,8 +17,8 @@ _LEAST_CONFIDENCE = 0.5
 
 _INSTRUCTIONS = """\
 You review a change. Report only what is wrong in the changed lines and matters: a bug, a security
-hole, a lost error, a race, a broken contract, a missing test for new behaviour. No style, no naming,
-no praise. At most five findings, the worst first; none at all is a good answer. `place` is
+hole, a lost error, a race, a broken contract, a missing test for new behaviour. No style, no
+naming, no praise. At most five findings, the worst first; none at all is a good answer. `place` is
 FILE:LINE of the new file, exactly as the numbered diff shows it."""
 
 
@@ -119,7 +119,7 @@ def _prompt(request: Diff) -> str:
 
 
 def _schema(changed: dict[str, set[int]]) -> type[BaseModel]:
-    """What the model fills in: its places can only be changed lines, where they are not too many."""
+    """What the model fills in; unless they are too many, places can only be changed lines."""
     places = [f"{file}:{line}" for file in sorted(changed) for line in sorted(changed[file])]
     place: Any = Literal[tuple(places)] if len(places) <= _MOST_PLACES else str
     finding = create_model(

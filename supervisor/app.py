@@ -191,7 +191,7 @@ def _jobs_store(url: str, *, simulated: bool) -> tuple[str, Path]:
 
 @asynccontextmanager
 async def _simulated(settings: Settings) -> AsyncGenerator[Api]:
-    """A simulated API inside this process, with the limits of the real one unless told otherwise."""
+    """A simulated API inside this process, with the key's limits unless told otherwise."""
     from supervisor.simulator.server import serve as serve_simulator  # noqa: PLC0415 - optional
     from supervisor.simulator.settings import (  # noqa: PLC0415 - optional
         Settings as SimulatorSettings,
@@ -264,7 +264,5 @@ async def _main(settings: Settings, simulate: bool) -> None:  # noqa: FBT001 - a
 
 def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error itself, out of the groups that task groups wrap around it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    first = group.exceptions[0]
+    return _innermost(first) if isinstance(first, BaseExceptionGroup) else first

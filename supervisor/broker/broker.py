@@ -8,7 +8,7 @@ sent stays counted.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, KeysView
+from collections.abc import AsyncGenerator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -154,7 +154,7 @@ class Broker:
             while True:
                 await self._granted(entry)
                 outcome = await self._upstream.send(request)
-                self._settle(entry, outcome.status, outcome.failure, outcome.usage)
+                self._settle(entry, outcome.status, failure=outcome.failure, usage=outcome.usage)
                 if outcome.failure is None:
                     account.answered += 1
                     return Reply(
@@ -166,7 +166,7 @@ class Broker:
                         attempts=entry.attempts,
                     )
                 content_type = outcome.headers.get("content-type", "application/json")
-                self._again(entry, outcome.failure, outcome.body, content_type)
+                self._again(entry, outcome.failure, body=outcome.body, content_type=content_type)
         except RequestError:
             account.failed += 1
             raise
@@ -174,7 +174,7 @@ class Broker:
             self._leave(entry)
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedReply]:
+    async def stream(self, request: Request) -> AsyncGenerator[StreamedReply]:
         """Like `ask`, for an answer as server-sent events.
 
         It is retried until its first event has come; after that a failure ends the stream with an
@@ -195,13 +195,18 @@ class Broker:
                                 streamed, wait=entry.waited, attempts=entry.attempts
                             )
                         finally:
-                            self._settle(entry, streamed.status, streamed.failure, streamed.usage)
+                            self._settle(
+                                entry,
+                                streamed.status,
+                                failure=streamed.failure,
+                                usage=streamed.usage,
+                            )
                         account.answered += 1
                         return
                     failure, body = streamed.failure, streamed.body
                     content_type = streamed.headers.get("content-type", "application/json")
-                    self._settle(entry, streamed.status, failure, streamed.usage)
-                self._again(entry, failure, body, content_type)
+                    self._settle(entry, streamed.status, failure=failure, usage=streamed.usage)
+                self._again(entry, failure, body=body, content_type=content_type)
         except RequestError:
             account.failed += 1
             raise
@@ -284,14 +289,17 @@ class Broker:
                 return
             _log.warning("broker.grant_stale", late=round(late, 3), request=entry.request.id)
             self._settle(
-                entry, 0, Failure(FailureKind.CAPACITY, "not sent: the grant was stale"), Usage()
+                entry,
+                0,
+                failure=Failure(FailureKind.CAPACITY, "not sent: the grant was stale"),
+                usage=Usage(),
             )
             self._dispatcher.retry(entry, 0.0)
 
     # -- after an attempt -------------------------------------------------------------------------
 
     def _settle(
-        self, entry: Entry, status: int, failure: Failure | None, usage: Usage | None
+        self, entry: Entry, status: int, *, failure: Failure | None, usage: Usage | None
     ) -> None:
         """Book what an attempt came to, once."""
         attempt = entry.attempt
@@ -300,12 +308,12 @@ class Broker:
         entry.attempt = None
         now = self._clock.monotonic()
         account = self._accounts[entry.request.traffic_class]
-        tokens = self._count(entry, account, failure, usage)
+        tokens = self._count(entry, account, failure=failure, usage=usage)
         self._quota.settle(entry.owner, reserved=attempt.tokens, actual=tokens, now=now)
         outcome = "answered" if failure is None else failure.kind.value
         latency = now - entry.granted_at
         self._ledger.settle(attempt, Settlement(status, outcome, usage, latency, tokens))
-        self._teach(entry, account, failure, now)
+        self._teach(entry, account, failure=failure, now=now)
         _log.debug(
             "broker.attempt_settled",
             request=entry.request.id,
@@ -315,7 +323,7 @@ class Broker:
         )
 
     def _count(
-        self, entry: Entry, account: Account, failure: Failure | None, usage: Usage | None
+        self, entry: Entry, account: Account, *, failure: Failure | None, usage: Usage | None
     ) -> int:
         """Tokens that count: the real ones, none when refused, else the reservation."""
         if usage is not None:
@@ -331,7 +339,9 @@ class Broker:
             return 0
         return entry.tokens
 
-    def _teach(self, entry: Entry, account: Account, failure: Failure | None, now: float) -> None:
+    def _teach(
+        self, entry: Entry, account: Account, *, failure: Failure | None, now: float
+    ) -> None:
         """One refusal teaches everybody; so does one answer."""
         pause = self._quota.pause
         if failure is not None and failure.kind is FailureKind.QUOTA:
@@ -350,7 +360,7 @@ class Broker:
             pause.accepted(granted_at=entry.granted_at)
         self._dispatcher.changed()
 
-    def _again(self, entry: Entry, failure: Failure, body: bytes, content_type: str) -> None:
+    def _again(self, entry: Entry, failure: Failure, *, body: bytes, content_type: str) -> None:
         """Queue a failed attempt's request again, or raise its final error."""
         again = judge(
             failure,
@@ -388,7 +398,7 @@ class Broker:
     def _leave(self, entry: Entry) -> None:
         """Free the place; an attempt under way was cancelled and stays counted."""
         cancelled = Failure(FailureKind.CONNECTION, "cancelled by whoever asked")
-        self._settle(entry, 0, cancelled, None)
+        self._settle(entry, 0, failure=cancelled, usage=None)
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
         self._left.set()

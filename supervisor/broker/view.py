@@ -26,8 +26,8 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
         expected: float | None = max(0.0, entry.not_before - now)
         return Why(request.id, request.traffic_class, 1, 0, "retry", detail, waited, expected)
     place = dispatcher.scheduler.place(entry)
-    block = _obstacle(dispatcher, entry, place, now)
-    expected = _expected(dispatcher, entry, place, now)
+    block = _obstacle(dispatcher, entry, place, now=now)
+    expected = _expected(dispatcher, entry, place, now=now)
     return Why(
         request.id,
         request.traffic_class,
@@ -40,7 +40,7 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
     )
 
 
-def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, now: float) -> Block:
+def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float) -> Block:
     quota, scheduler = dispatcher.quota, dispatcher.scheduler
     if quota.allowance(now) < 1:
         return quota.closed(now)
@@ -59,7 +59,7 @@ def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, now: float) ->
     return Block(Obstacle.TURN, "it is its turn", now)
 
 
-def _expected(dispatcher: Dispatcher, entry: Entry, place: Place, now: float) -> float | None:
+def _expected(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float) -> float | None:
     at = dispatcher.quota.expected(entry.owner, ahead=place.ahead, own_ahead=place.own, now=now)
     return None if at == float("inf") else at - now
 

@@ -78,6 +78,18 @@ class _Account:
             TokenWindow(limit, 0.0) for limit in limits if limit.unit == "tokens"
         ]
 
+    def blocked(self, tokens: int, now: float) -> Block | None:
+        """Whether a ceiling is in the way of a request of so many tokens."""
+        for ceiling in self.ceilings:
+            ceiling.expire(now)
+            if ceiling.used >= ceiling.amount:
+                return _ceiling(ceiling, 1)
+        for ceiling_tokens in self.ceilings_tokens:
+            ceiling_tokens.expire(now)
+            if ceiling_tokens.used + tokens > ceiling_tokens.amount:
+                return _ceiling(ceiling_tokens, tokens)
+        return None
+
 
 class Quota:
     """What one key may send.
@@ -191,16 +203,7 @@ class Quota:
         for room in self._tokens:
             if room.available(owner) < tokens:
                 return self._full(room, owner, tokens)
-        account = self._accounts[owner]
-        for ceiling in account.ceilings:
-            ceiling.expire(now)
-            if ceiling.used >= ceiling.amount:
-                return _ceiling(ceiling, 1)
-        for ceiling_tokens in account.ceilings_tokens:
-            ceiling_tokens.expire(now)
-            if ceiling_tokens.used + tokens > ceiling_tokens.amount:
-                return _ceiling(ceiling_tokens, tokens)
-        return None
+        return self._accounts[owner].blocked(tokens, now)
 
     def _full(self, room: Room, owner: int, units: int) -> Block:
         window = room.window
@@ -278,7 +281,7 @@ class Quota:
             ceiling.settle(now, owner, reserved=reserved, actual=actual)
 
     def refused(self, now: float, *, granted_at: float, after: float | None, spread: float) -> bool:
-        """The server answered 429 for quota: pause, and believe less of one limit."""
+        """The server answered 429 for quota: pause, and believe one limit less."""
         fresh = self.pause.refused(now, granted_at=granted_at, after=after, spread=spread)
         if fresh and self._strictness:
             # The limit that is closest to being reached is the one that is stricter than it says.
@@ -304,7 +307,7 @@ class Quota:
         for ceiling in self._accounts[owner].ceilings:
             ceiling.take(at, owner)
 
-    # -- views --------------------------------------------------------------------------------------
+    # -- views ----------------------------------------------------------------------------------
 
     def largest(self) -> int | None:
         """Most tokens that a single request may need; None without a tokens limit."""

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 
 from supervisor.scheduler.ticket import Ticket, TicketState
 
-
 T = TypeVar("T", bound=Ticket)
 
 
@@ -43,7 +42,7 @@ class Lane(Generic[T]):
         """Queue a ticket."""
         self.waiting += 1
         fresh = self._fresh
-        if fresh and ticket.age < fresh[-1].age or ticket.attempts:
+        if (fresh and ticket.age < fresh[-1].age) or ticket.attempts:
             heappush(self._returned, (ticket.age, ticket))
         else:
             fresh.append(ticket)

@@ -197,7 +197,7 @@ class Scheduler(Generic[T]):
         result.reserves = deque(self._gate.by_priority())
         for priority in self._order:
             lanes = [lane for lane in self._levels[priority].values() if lane.waiting]
-            if lanes and not self._serve(priority, lanes, result, now):
+            if lanes and not self._serve(priority, lanes, result=result, now=now):
                 until = now if len(result.grants) >= most else self._gate.closed(now).until
                 result.until = min(result.until, until)
                 break
@@ -206,7 +206,7 @@ class Scheduler(Generic[T]):
         result.until = min(result.until, self._next_timer())
         return result
 
-    def _serve(self, priority: int, lanes: list[Lane[T]], result: Round[T], now: float) -> bool:
+    def _serve(self, priority: int, lanes: list[Lane[T]], *, result: Round[T], now: float) -> bool:
         """Serve the classes of one priority in turn until none of them may go on.
 
         Returns:

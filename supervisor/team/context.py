@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Protocol, TypeVar, cast, overload
 from uuid import uuid4
 
 import orjson
@@ -25,6 +25,14 @@ from supervisor.upstream.sse import EventSplitter
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class Submit(Protocol):
+    """Hands a delegated job in."""
+
+    def __call__(
+        self, role: str, value: Any, *, key: str, parent: str, priority: int
+    ) -> Awaitable[Job]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a context needs of the house.
@@ -32,13 +40,13 @@ class Means:
     Attributes:
         broker: The way to the key.
         model: The configured model.
-        submit: Hands a job in: role, input, key, parent id, priority.
+        submit: Hands a delegated job in.
         wait: Waits until a job has ended.
     """
 
     broker: Broker
     model: str
-    submit: Callable[[str, Any, str, str, int], Awaitable[Job]]
+    submit: Submit
     wait: Callable[[str], Awaitable[Job]]
 
 
@@ -196,7 +204,9 @@ class JobContext:
         """Give a job to another role and wait for its result; see `supervisor.Context`."""
         value = job_input.model_dump(mode="json") if isinstance(job_input, BaseModel) else job_input
         name = f"{self._run.id}/{digest(role, value, key)}"
-        job = await self._means.submit(role, value, name, self._run.id, self._priority)
+        job = await self._means.submit(
+            role, value, key=name, parent=self._run.id, priority=self._priority
+        )
         async with self._run.released():
             job = await self._means.wait(job.id)
         if job.status is JobStatus.DONE:

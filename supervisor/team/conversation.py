@@ -87,10 +87,8 @@ def answer_of(document: Mapping[str, Any]) -> Answer:
 def delta_text(data: bytes) -> str:
     """The text that one event of a streamed chat completion adds."""
     try:
-        document = json.loads(data)
-    except ValueError:
+        document: Any = json.loads(data)
+        return str(document["choices"][0]["delta"].get("content") or "")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # Usage chunks, comments and `[DONE]` add no text.
         return ""
-    choices = document.get("choices") if isinstance(document, dict) else None
-    if not choices:
-        return ""
-    return str(choices[0].get("delta", {}).get("content") or "")

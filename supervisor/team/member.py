@@ -88,14 +88,14 @@ class Member:
             async with anyio.create_task_group() as self._retiring:
                 self._ready.set()
                 task_status.started()
-                error = await self._crash
+                await self._crash
                 self._retiring.cancel_scope.cancel()
         finally:
             self._ready.clear()
             instance, self._current = self._current, None
             if instance is not None:
                 await self._retire(instance, patience=_PATIENCE)
-        raise error
+        raise self._crash.result()
 
     async def swap(self, loaded: LoadedRole) -> None:
         """Put another version in place; jobs in flight finish on the old one.
@@ -108,9 +108,15 @@ class Member:
             return
         instance = await self._build(loaded)
         self.loaded = loaded
-        old, self._current = self._current, instance
-        if old is not None:
-            self._retiring.start_soon(self._retire, old)
+        if self._ended():
+            # Building took its time, and the role has ended meanwhile: nobody would ever stop this.
+            await instance.role.stop()
+            return
+        self._retiring.start_soon(self._retire, self._current)
+        self._current = instance
+
+    def _ended(self) -> bool:
+        return self._current is None
 
     async def _build(self, loaded: LoadedRole) -> Instance:
         role = loaded.role_class()

@@ -273,7 +273,9 @@ class Team:
         value = self._member(role).check_input(job_input)
         return await self.jobs.submit(role, value, key=key, priority=priority)
 
-    async def _delegated(self, role: str, value: Any, key: str, parent: str, priority: int) -> Job:
+    async def _delegated(
+        self, role: str, value: Any, *, key: str, parent: str, priority: int
+    ) -> Job:
         member = self._member(role)
         checked = member.check_input(value)
         own = self._class_of(member.loaded).priority

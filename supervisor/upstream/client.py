@@ -9,7 +9,7 @@ hooks) have nothing to do here and would take a third of the time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -110,13 +110,13 @@ class Upstream:
         return self._answer(response, body)
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedAttempt]:
+    async def stream(self, request: Request) -> AsyncGenerator[StreamedAttempt]:
         """Send one attempt whose answer is streamed; leaving the block closes the connection."""
         try:
             prepared = self._prepare(request)
             response = await self._transport.handle_async_request(prepared)
         except (httpx.HTTPError, OSError) as error:
-            yield self._failed(Outcome(0, {}, b"", self._network_failure(error), None))
+            yield StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
             return
         try:
             yield await self._streamed(request, response)
@@ -126,9 +126,9 @@ class Upstream:
     async def _streamed(self, request: Request, response: httpx.Response) -> StreamedAttempt:
         if response.status_code >= 300:
             try:
-                return self._failed(self._refusal(response, await response.aread()))
+                return StreamedAttempt(self._refusal(response, await response.aread()))
             except (httpx.HTTPError, OSError) as error:
-                return self._failed(Outcome(0, {}, b"", self._network_failure(error), None))
+                return StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
         events = EventStream(
             response.aiter_bytes(),
             redact=self._key.redact,
@@ -136,10 +136,8 @@ class Upstream:
             keep_usage=_asks_for_usage(request),
         )
         await events.begin()
-        return StreamedAttempt(None, response.status_code, _passed_on(response), events)
-
-    def _failed(self, outcome: Outcome) -> StreamedAttempt:
-        return StreamedAttempt(outcome, 0, {}, None)
+        head = Outcome(response.status_code, _passed_on(response), b"", None, None)
+        return StreamedAttempt(head, events)
 
     async def get(self, path: str) -> Outcome:
         """Fetch a document that costs no tokens, such as `/models` or `/api-key`."""
@@ -204,7 +202,7 @@ class Upstream:
     def _refusal(self, response: httpx.Response, body: bytes) -> Outcome:
         text = self._key.redact(body.decode("utf-8", "replace"))
         headers = _passed_on(response)
-        failure = classify(response.status_code, text, headers)
+        failure = classify(response.status_code, text, response.headers)
         return Outcome(response.status_code, headers, text.encode(), failure, None)
 
     def _network_failure(self, error: Exception) -> Failure:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -165,7 +164,7 @@ def classify_stream_error(text: str) -> Failure:
     return Failure(kind, _brief(text), "", 200)
 
 
-def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) ask to wait.
 
     Returns:
@@ -180,9 +179,10 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
         elif plain.strip().replace(".", "", 1).isdigit():
             seconds = float(plain)
         else:
+            # A date is measured against the server's own clock, which need not agree with ours.
             moment = parsedate_to_datetime(plain)
-            seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    except (ValueError, TypeError):
+            seconds = (moment - parsedate_to_datetime(headers["date"])).total_seconds()
+    except (ValueError, TypeError, KeyError):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 

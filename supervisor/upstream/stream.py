@@ -145,9 +145,10 @@ class EventStream:
 def _finished(choices: Any) -> bool:
     if not isinstance(choices, list):
         return False
+    listed: list[Any] = choices
     return any(
         isinstance(choice, dict) and cast("dict[str, Any]", choice).get("finish_reason")
-        for choice in choices
+        for choice in listed
     )
 
 
@@ -163,17 +164,11 @@ class StreamedAttempt:
 
     __slots__ = ("_failure", "body", "events", "headers", "status")
 
-    def __init__(
-        self,
-        outcome: Outcome | None,
-        status: int,
-        headers: Mapping[str, str],
-        events: EventStream | None,
-    ) -> None:
-        self.status = outcome.status if outcome else status
-        self.headers = outcome.headers if outcome else headers
-        self.body = outcome.body if outcome else b""
-        self._failure = outcome.failure if outcome else None
+    def __init__(self, outcome: Outcome, events: EventStream | None = None) -> None:
+        self.status = outcome.status
+        self.headers = outcome.headers
+        self.body = outcome.body
+        self._failure = outcome.failure
         self.events = events
 
     @property

@@ -1,4 +1,4 @@
-"""For role authors and for us: time that jumps instead of passing.
+"""Time that jumps instead of passing.
 
 `VirtualLoop` is an asyncio event loop whose clock jumps to the next timer as soon as nothing is
 ready to run, so that hours of limits and back-off take milliseconds and come out the same in

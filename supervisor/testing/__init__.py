@@ -1,0 +1,6 @@
+"""How do I try a role? Virtual time and scripted answers: no key, no network, no waiting."""
+
+from supervisor.testing.script import Asked, ScriptedContext, run_role
+from supervisor.testing.virtual import VirtualLoop, run_virtual
+
+__all__ = ["Asked", "ScriptedContext", "VirtualLoop", "run_role", "run_virtual"]

@@ -1,0 +1,197 @@
+"""A context that answers from a script, for trying a role by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints, overload
+
+import structlog
+from pydantic import BaseModel, TypeAdapter
+
+from supervisor.errors import JobFailed
+from supervisor.messages import JsonValue
+from supervisor.role import Answer, Log, Message, Role
+
+Model = TypeVar("Model", bound=BaseModel)
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+Scripted = str | BaseModel | Mapping[str, Any] | Answer | Exception
+"""What the model "says": text, an object for structured output, a whole answer, or a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One thing that a role asked.
+
+    Attributes:
+        prompt: Text or conversation.
+        system: Instructions.
+        schema: Model class that was asked for, None for text.
+        options: Further fields.
+    """
+
+    prompt: str | Sequence[Message]
+    system: str
+    schema: type[BaseModel] | None
+    options: Mapping[str, Any]
+
+
+class ScriptedContext:
+    """Implements `supervisor.Context` without a supervisor.
+
+    Args:
+        answers: What the model says, in this order.
+        delegated: Results of delegated jobs, by role, in this order.
+        state: What the role remembers at first.
+
+    Attributes:
+        asked: What was asked so far.
+        jobs: (role, input) of what was delegated so far.
+    """
+
+    def __init__(
+        self,
+        answers: Sequence[Scripted] = (),
+        *,
+        delegated: Mapping[str, Sequence[JsonValue | Exception]] | None = None,
+        state: MutableMapping[str, JsonValue] | None = None,
+    ) -> None:
+        self._answers = list(answers)
+        self._delegated = {role: list(results) for role, results in (delegated or {}).items()}
+        self._state: MutableMapping[str, JsonValue] = {} if state is None else state
+        self._log: Log = structlog.get_logger("supervisor.role")
+        self.asked: list[Asked] = []
+        self.jobs: list[tuple[str, Any]] = []
+
+    @property
+    def job_id(self) -> str:
+        """Always `scripted`."""
+        return "scripted"
+
+    @property
+    def role(self) -> str:
+        """Always `scripted`."""
+        return "scripted"
+
+    @property
+    def log(self) -> Log:
+        """A logger."""
+        return self._log
+
+    @property
+    def state(self) -> MutableMapping[str, JsonValue]:
+        """The mapping given."""
+        return self._state
+
+    @overload
+    async def ask(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        schema: type[Model],
+        system: str = ...,
+        model: str = ...,
+        **options: Any,
+    ) -> Model: ...
+    @overload
+    async def ask(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        schema: None = None,
+        system: str = ...,
+        model: str = ...,
+        **options: Any,
+    ) -> Answer: ...
+    async def ask(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        schema: type[Model] | None = None,
+        system: str = "",
+        model: str = "",
+        **options: Any,
+    ) -> Answer | Model:
+        """The next scripted answer.
+
+        Raises:
+            JobFailed: The script has no more.
+            Exception: The script says so.
+        """
+        self.asked.append(Asked(prompt, system, schema, options))
+        if not self._answers:
+            raise JobFailed(f"the script has no answer number {len(self.asked)}")
+        said = self._answers.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        answer = _answer(said)
+        return answer if schema is None else schema.model_validate_json(answer.text)
+
+    async def stream(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        system: str = "",
+        model: str = "",
+        **options: Any,
+    ) -> AsyncGenerator[str, None]:
+        """The next scripted answer, word by word."""
+        answer = await self.ask(prompt, system=system, model=model, **options)
+        for word in answer.text.split(" "):
+            yield f"{word} "
+
+    async def delegate(self, role: str, job_input: Any, *, key: str = "") -> JsonValue:
+        """The next scripted result of that role.
+
+        Raises:
+            JobFailed: The script has none.
+        """
+        self.jobs.append((role, job_input))
+        results = self._delegated.get(role)
+        if not results:
+            raise JobFailed(f'the script has no result for a job of "{role}"')
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+async def run_role(
+    role: type[Role[Input, Output]],
+    job: Any,
+    *,
+    context: ScriptedContext,
+) -> Output:
+    """Do one job as the supervisor would: validate the input, start, handle, stop.
+
+    Args:
+        role: The role's class.
+        job: What `handle` takes, or a value pydantic can make that of.
+        context: The script.
+
+    Raises:
+        ValidationError: The role does not take this input.
+    """
+    annotations = [
+        hint for name, hint in get_type_hints(role.handle).items() if name not in {"return", "ctx"}
+    ]
+    adapter: TypeAdapter[Input] = TypeAdapter(annotations[0])
+    worker = role()
+    await worker.start()
+    try:
+        return await worker.handle(adapter.validate_python(job), context)
+    finally:
+        await worker.stop()
+
+
+def _answer(said: str | BaseModel | Mapping[str, Any] | Answer) -> Answer:
+    if isinstance(said, Answer):
+        return said
+    if isinstance(said, BaseModel):
+        text = said.model_dump_json()
+    else:
+        text = said if isinstance(said, str) else json.dumps(said)
+    return Answer(text, (), "stop", None, {"role": "assistant", "content": text})
