@@ -1,0 +1,117 @@
+"""Real processes: the supervisor and the simulator, started and ended by a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+KEY = "xai-test-not-a-real-key"
+_URL = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that has said where it listens.
+
+    Attributes:
+        popen: The process.
+        base: `http://127.0.0.1:PORT`.
+        log: The file that its stderr goes to.
+    """
+
+    popen: subprocess.Popen[bytes]
+    base: str
+    log: Path
+
+    def get(self, path: str) -> Any:
+        """The JSON document at a path."""
+        with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as response:
+            return json.load(response)
+
+    def post(self, path: str, document: object) -> Any:
+        """What a path answers to a JSON document."""
+        body = json.dumps(document).encode()
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(f"{self.base}{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return json.load(response)
+
+    def stop(self) -> int:
+        """Send SIGTERM and wait for the end."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(30)
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait for the end."""
+        self.popen.kill()
+        self.popen.wait(30)
+
+
+@contextmanager
+def started(arguments: Sequence[str], folder: Path, *, name: str) -> Iterator[Process]:
+    """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block."""
+    log = folder / f"{name}.log"
+    environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
+    environment |= {"XAI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    with log.open("ab") as sink:
+        start = log.stat().st_size
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "supervisor", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+        )
+    try:
+        yield Process(popen, _url(popen, log, start), log)
+    finally:
+        if popen.poll() is None:
+            popen.kill()
+        popen.wait(30)
+        assert popen.stdout is not None
+        popen.stdout.close()
+
+
+def _url(popen: subprocess.Popen[bytes], log: Path, start: int) -> str:
+    while True:
+        text = log.read_bytes()[start:].decode(errors="replace")
+        ready = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        for line in ready:
+            if (line.startswith(("ready:", "http"))) and (found := _URL.search(line)):
+                return found[0]
+        try:
+            code = popen.wait(0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        raise AssertionError(f"it ended with {code} before it was ready:\n{text}")
+
+
+@contextmanager
+def simulator(folder: Path, *arguments: str) -> Iterator[Process]:
+    """The simulated API as a process of its own."""
+    with started(["simulate", "--port", "0", *arguments], folder, name="simulator") as process:
+        yield process
+
+
+@contextmanager
+def supervisor(folder: Path, *settings: str, simulate: bool = False) -> Iterator[Process]:
+    """The supervisor, on a free port, with its data in `folder`."""
+    arguments = ["run", "--set", "web.port=0"]
+    if simulate:
+        arguments.append("--simulate")
+    for setting in settings:
+        arguments += ["--set", setting]
+    with started(arguments, folder, name="supervisor") as process:
+        yield process
