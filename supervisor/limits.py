@@ -15,7 +15,9 @@ _LIMIT = re.compile(
     r"(?:\s*,?\s*burst\s+(?P<burst>[\d_]+))?\s*"
 )
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<suffix>ms|s|m|h|d)")
-EXPECTED = '"N requests / PERIOD" or "N tokens / PERIOD", PERIOD one of second minute hour day 90s 5m 2h'
+EXPECTED = (
+    '"N requests / PERIOD" or "N tokens / PERIOD", PERIOD one of second minute hour day 90s 5m 2h'
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,284 @@
+"""Every setting there is: its name, its type and its default.
+
+The models are frozen and validated as a whole, so that whoever holds a `Settings` need not check
+anything again. Texts are parsed here once: limits are `Limit`s, durations seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    PrivateAttr,
+    SecretStr,
+)
+
+from supervisor.config import value
+from supervisor.config.budget import Budget
+from supervisor.config.secrets import Secrets
+from supervisor.errors import ConfigError
+from supervisor.limits import Limit
+from supervisor.messages import JsonValue, TrafficClass
+
+Kind = Literal["role", "client"]
+
+CEILING = (Limit(100, "requests", 60.0),)
+"""The most that one role or client may take, unless its table says otherwise."""
+
+_Seconds = Annotated[float, PlainValidator(value.duration(zero=True))]
+_SomeSeconds = Annotated[float, PlainValidator(value.duration(zero=False))]
+_Truth = Annotated[bool, PlainValidator(value.truth)]
+_Count = Annotated[int, PlainValidator(value.whole_number(least=1))]
+_Level = Literal["debug", "info", "warning", "error"]
+_Format = Literal["auto", "json", "console"]
+
+
+class _Table(BaseModel):
+    # The key of a setting may be public while its value is a secret: no error shows its input.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class UpstreamSettings(_Table):
+    """The API that requests go to.
+
+    Attributes:
+        base_url: URL below which the endpoints lie, without a slash at its end.
+        timeout: Longest silence of the API in seconds; reasoning takes minutes to its first token.
+        connect_timeout: Longest time for a connection, in seconds.
+        max_retries: Retries of one request after failures that are not a matter of quota.
+    """
+
+    base_url: Annotated[str, PlainValidator(value.base_url)] = "https://api.x.ai/v1"
+    timeout: _SomeSeconds = 600.0
+    connect_timeout: _SomeSeconds = 10.0
+    max_retries: Annotated[int, PlainValidator(value.whole_number(least=0, most=100))] = 3
+
+
+class QuotaSettings(_Table):
+    """What the key may send.
+
+    Attributes:
+        limits: Limits that hold together.
+        jitter: Spread of the delay from grant to arrival at the API, in seconds.
+        enabled: False sends everything at once and leaves refusing to the API.
+        burst: Most requests at once, for a server that is a token bucket; None when none is stated.
+    """
+
+    limits: value.Limits = (Limit(100, "requests", 60.0), Limit(3000, "requests", 3600.0))
+    jitter: _Seconds = 0.25
+    enabled: _Truth = True
+    burst: _Count | None = None
+
+    @property
+    def in_force(self) -> tuple[Limit, ...]:
+        """The limits to keep, each with its burst; none when limiting is off."""
+        if not self.enabled:
+            return ()
+        return tuple(map(self._with_burst, self.limits))
+
+    def _with_burst(self, limit: Limit) -> Limit:
+        if self.burst is None or limit.burst is not None or limit.unit != "requests":
+            return limit
+        return replace(limit, burst=min(self.burst, limit.amount))
+
+
+class WebSettings(_Table):
+    """The HTTP door.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        token: Bearer token of the operator; only the environment may hold it.
+        max_body: Largest request body in bytes.
+    """
+
+    host: Annotated[
+        str, PlainValidator(value.plain_text("a host name or an IP address", r"[\w.:-]+"))
+    ] = "127.0.0.1"
+    port: Annotated[int, PlainValidator(value.whole_number(least=0, most=65535))] = 8420
+    token: Annotated[SecretStr | None, PlainValidator(value.token), Field(exclude=True)] = None
+    max_body: Annotated[int, PlainValidator(value.size)] = 20 * 2**20
+
+
+class StoreSettings(_Table):
+    """Where jobs and attempts are written down.
+
+    Attributes:
+        url: SQLite or PostgreSQL; not part of what is shown or dumped, as it can hold a password.
+    """
+
+    url: Annotated[str, PlainValidator(value.store_url), Field(repr=False, exclude=True)] = (
+        "sqlite:///data/supervisor.sqlite"
+    )
+
+
+class LogSettings(_Table):
+    """What is written to standard error.
+
+    Attributes:
+        level: The least important events to show.
+        format: `console` for people, `json` for machines, `auto` by whether it is a terminal.
+    """
+
+    level: Annotated[_Level, PlainValidator(value.one_of("debug", "info", "warning", "error"))] = (
+        "info"
+    )
+    format: Annotated[_Format, PlainValidator(value.one_of("auto", "json", "console"))] = "auto"
+
+
+class RoleSettings(_Table):
+    """What a role may take; None leaves it to the role's own class.
+
+    Attributes:
+        priority: 0 (most urgent) to 99.
+        share: Guaranteed part of every quota window, 0 to 1.
+        ceiling: Limits that it alone may not exceed; an empty list for none.
+        concurrency: Most jobs of a role, or attempts of a client, at once.
+        queue: Most requests waiting at once.
+        budget: Most money in a period.
+    """
+
+    priority: Annotated[int, PlainValidator(value.priority)] | None = None
+    share: Annotated[float, PlainValidator(value.fraction)] | None = None
+    ceiling: value.Limits | None = None
+    concurrency: _Count | None = None
+    queue: _Count | None = None
+    budget: Annotated[Budget, PlainValidator(value.budget), PlainSerializer(str)] | None = None
+
+
+class ClientSettings(RoleSettings):
+    """What a program may take that comes in through the gateway.
+
+    Attributes:
+        token_env: The environment variable that holds its bearer token; None for no token.
+    """
+
+    token_env: Annotated[str, PlainValidator(value.variable)] | None = None
+
+
+class RolesSettings(BaseModel):
+    """The folder of roles, and a table for each role that is not as its class says.
+
+    Attributes:
+        directory: The folder, relative to the working directory.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    __pydantic_extra__: dict[str, RoleSettings] = Field(init=False)  # pyright: ignore
+
+    directory: Annotated[Path, PlainValidator(value.folder)] = Path("roles")
+
+    @property
+    def named(self) -> Mapping[str, RoleSettings]:
+        """The tables by the role's name."""
+        return self.__pydantic_extra__
+
+
+class Settings(_Table):
+    """All settings, checked.
+
+    Attributes:
+        model: The model that is asked unless a request names another.
+        upstream: The API.
+        quota: What the key may send.
+        web: The HTTP door.
+        store: Where things are written down.
+        log: What is written to standard error.
+        roles: The roles.
+        clients: The gateway's clients by name.
+        simulator: Settings of the simulated API, which validates them itself; never shown either.
+    """
+
+    model: Annotated[
+        str, PlainValidator(value.plain_text('the name of a model, such as "grok-4.7"', r"\S+"))
+    ] = "grok-4.7"
+    upstream: UpstreamSettings = UpstreamSettings()
+    quota: QuotaSettings = QuotaSettings()
+    web: WebSettings = WebSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    roles: RolesSettings = RolesSettings()
+    clients: Mapping[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+    simulator: Annotated[Mapping[str, JsonValue], PlainValidator(value.plain_table)] = Field(
+        default_factory=dict[str, JsonValue], repr=False, exclude=True
+    )
+    _secrets: Secrets = PrivateAttr(default_factory=Secrets)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take over the secrets, which come beside the settings and never among them."""
+        if isinstance(context, Secrets):
+            self._secrets = context
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is an API key."""
+        return self._secrets.key is not None
+
+    def require_key(self) -> SecretStr:
+        """The API key.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if self._secrets.key is None:
+            raise ConfigError(
+                "no API key: expected GROK_API_KEY or XAI_API_KEY in the environment or in .env",
+                hint="without one, `run --simulate` works on a simulated API",
+            )
+        return self._secrets.key
+
+    def client_tokens(self) -> Mapping[str, SecretStr]:
+        """The bearer tokens of all clients that have one, by client.
+
+        Raises:
+            ConfigError: A client's variable is not set, or two tokens are the same.
+        """
+        problems: list[str] = []
+        owners = {self.web.token.get_secret_value(): "web.token"} if self.web.token else {}
+        for name, client in self.clients.items():
+            if client.token_env is None:
+                continue
+            key = f"clients.{name}.token_env"
+            secret = self._secrets.clients.get(name)
+            if secret is None:
+                problems.append(
+                    f"expected {key} to name an environment variable that is set, "
+                    f'got: "{client.token_env}"'
+                )
+            elif (other := owners.setdefault(secret.get_secret_value(), key)) != key:
+                problems.append(f"expected {key} to hold a token of its own, got: that of {other}")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return dict(self._secrets.clients)
+
+    def traffic_class(
+        self, name: str, kind: Kind = "role", *, defaults: TrafficClass | None = None
+    ) -> TrafficClass:
+        """A role or a client as the scheduler sees it.
+
+        Args:
+            name: Its name; it need not have a table.
+            kind: Which tables to look into.
+            defaults: What a role's class says; it holds where the table says nothing.
+        """
+        tables: Mapping[str, RoleSettings] = self.roles.named if kind == "role" else self.clients
+        table = tables.get(name, RoleSettings())
+        base = defaults or TrafficClass(name)
+        ceiling = None if table.ceiling is None else tuple(map(str, table.ceiling))
+        return replace(
+            base,
+            name=name,
+            priority=base.priority if table.priority is None else table.priority,
+            share=base.share if table.share is None else table.share,
+            ceiling=(base.ceiling or tuple(map(str, CEILING))) if ceiling is None else ceiling,
+            concurrency=table.concurrency or base.concurrency,
+            queue=table.queue or base.queue,
+        )

@@ -1,0 +1,230 @@
+"""What a single value may be: plain data in, a typed value out.
+
+Every parser refuses with a `ValueError` whose text is what was expected, so that `Report` can put
+the key, the value and its source around it. Text is accepted for numbers and truth values,
+because the environment and the command line have nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, cast
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr
+
+from supervisor.config.budget import Budget
+from supervisor.limits import EXPECTED, Limit, parse_duration
+from supervisor.messages import JsonValue, Priority
+
+_TRUTH = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def plain_text(expectation: str, pattern: str = r"\S(.*\S)?") -> Callable[[object], str]:
+    """A parser of text that matches `pattern` whole."""
+    compiled = re.compile(pattern)
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and compiled.fullmatch(value):
+            return value
+        raise ValueError(expectation)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[object], str]:
+    """A parser of one word out of a few, in any case."""
+    expectation = "one of " + ", ".join(f'"{word}"' for word in words)
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value.lower() in words:
+            return value.lower()
+        raise ValueError(expectation)
+
+    return parse
+
+
+def whole_number(*, least: int, most: int | None = None) -> Callable[[object], int]:
+    """A parser of whole numbers in a range, both ends included."""
+    bounds = f"from {least} up" if most is None else f"from {least} to {most}"
+
+    def parse(value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ValueError(f"a whole number {bounds}")
+        if number < least or (most is not None and number > most):
+            raise ValueError(f"a whole number {bounds}")
+        return number
+
+    return parse
+
+
+def truth(value: object) -> bool:
+    """Read `true` or `false`, or one of the words that people put into the environment."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTH:
+        return _TRUTH[value.lower()]
+    raise ValueError("true or false")
+
+
+def fraction(value: object) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not 0.0 <= number <= 1.0:
+        raise ValueError("a number from 0 to 1, such as 0.10")
+    return number
+
+
+def duration(*, zero: bool) -> Callable[[object], float]:
+    """A parser of durations; `zero` says whether "0s" is one of them. Gives seconds."""
+    expectation = 'a duration such as "250ms", "90s", "5m" or "2h"' + ("" if zero else " above 0")
+
+    def parse(value: object) -> float:
+        try:
+            seconds = parse_duration(value) if isinstance(value, str) else math.nan
+        except ValueError:
+            seconds = math.nan
+        if seconds > 0 or (zero and seconds == 0):
+            return seconds
+        raise ValueError(expectation)
+
+    return parse
+
+
+def size(value: object) -> int:
+    """Read a size such as `20MiB` or a number of bytes. Gives bytes."""
+    match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
+    number = float(match["number"]) * _UNITS[(match["unit"] or "B").lower()] if match else 0.0
+    if number < 1 or isinstance(value, bool):
+        raise ValueError('a size such as "20MiB", or a number of bytes, at least 1')
+    return int(number)
+
+
+def limit(value: object) -> Limit:
+    """Read one limit."""
+    if isinstance(value, Limit):
+        return value
+    try:
+        return Limit.parse(value if isinstance(value, str) else "")
+    except ValueError as error:
+        said = re.fullmatch(r"expected (.*), got: .*", str(error), re.DOTALL)
+        raise ValueError(said[1] if said else EXPECTED) from None
+
+
+def listed(value: Any) -> Any:
+    """A single limit counts as a list of one; the command line is friendlier that way."""
+    if isinstance(value, str | Limit):
+        return [value]
+    if isinstance(value, list | tuple):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    raise ValueError('a list of limits such as ["100 requests / minute"]')
+
+
+def priority(value: object) -> int:
+    """Read a priority by name or by number."""
+    if isinstance(value, str) and value.upper() in Priority.__members__:
+        return int(Priority[value.upper()])
+    try:
+        return whole_number(least=0, most=99)(value)
+    except ValueError:
+        names = ", ".join(f'"{name.lower()}"' for name in Priority.__members__)
+        raise ValueError(f"one of {names}, or a whole number from 0 to 99") from None
+
+
+def budget(value: object) -> Budget:
+    """Read a budget such as `5 usd / day`."""
+    return value if isinstance(value, Budget) else Budget.parse(value)
+
+
+def folder(value: object) -> Path:
+    """Read the path of a folder; whether it exists is for its user to say."""
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str) and value.strip() and "\0" not in value:
+        return Path(value)
+    raise ValueError('a path such as "roles"')
+
+
+def base_url(value: object) -> str:
+    """Read the base URL of an API; without a slash at its end."""
+    expectation = 'an http or https URL without user, query or fragment: "https://api.x.ai/v1"'
+    if not isinstance(value, str) or re.search(r"\s", value):
+        raise ValueError(expectation)
+    parts = _split(value, expectation=expectation)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(expectation)
+    if parts.query or parts.fragment:
+        raise ValueError(expectation)
+    return value.rstrip("/")
+
+
+def store_url(value: object) -> str:
+    """Read the URL of a store; `postgres://`, as platforms hand it out, is PostgreSQL too."""
+    expectation = '"sqlite:///PATH" or "postgresql://USER:PASSWORD@HOST/NAME"'
+    if not isinstance(value, str):
+        raise ValueError(expectation)
+    parts = _split(value, expectation=expectation)
+    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
+        return value
+    if parts.scheme in {"postgres", "postgresql"} and parts.netloc and len(parts.path) > 1:
+        return "postgresql" + value.removeprefix(parts.scheme)
+    raise ValueError(expectation)
+
+
+def variable(value: object) -> str:
+    """Read the name of an environment variable."""
+    if isinstance(value, str) and _VARIABLE.fullmatch(value):
+        return value
+    raise ValueError('the name of an environment variable, such as "EDITOR_TOKEN"')
+
+
+def token(value: object) -> SecretStr:
+    """Read a bearer token."""
+    if isinstance(value, SecretStr):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value:
+        return SecretStr(value)
+    raise ValueError("printable ASCII without spaces")
+
+
+def plain_table(value: Any) -> dict[str, JsonValue]:
+    """Read a table that somebody else validates: only its form is checked here."""
+    if isinstance(value, dict) and _is_plain(cast("object", value)):
+        return cast("dict[str, JsonValue]", value)
+    raise ValueError("a table of text, numbers, true, false, lists and tables")
+
+
+def _split(value: str, *, expectation: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(expectation) from None
+    return parts
+
+
+def _is_plain(value: object) -> bool:
+    # TOML has dates and times; JSON, which these values must survive, has not.
+    if isinstance(value, dict):
+        return all(map(_is_plain, cast("dict[str, object]", value).values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, cast("list[object]", value)))
+    return isinstance(value, str | int | float)
+
+
+LimitField = Annotated[Limit, PlainValidator(limit), PlainSerializer(str)]
+Limits = Annotated[tuple[LimitField, ...], BeforeValidator(listed)]
+"""Several limits; an error names the one that is wrong by its index."""
