@@ -1,0 +1,284 @@
+"""The front of this package: submit, get, list, wait, cancel, retry, and the task behind them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from supervisor.clock import Clock
+from supervisor.errors import Draining, InvalidJobInput
+from supervisor.jobs import table
+from supervisor.jobs.dispatcher import Dispatcher
+from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs, new_job_id
+from supervisor.jobs.runner import Execute, Runner
+from supervisor.jobs.slots import Slots
+from supervisor.jobs.store import Store
+from supervisor.messages import JsonValue
+
+# Whoever waits is told at once by this process; another one that shares the database is noticed so.
+_LOOK_EVERY = 5.0
+
+log = structlog.get_logger("supervisor.jobs")
+
+
+class Jobs:
+    """Durable jobs: accepted once, finished once, over any crash.
+
+    One process at a time works on one database; what another one was running when it ended is
+    taken over at the start.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`.
+        execute: Does a role's work: gets a run, returns the result. A `SupervisorError` fails the
+            job at once; any other exception counts as a crash of the role, and the job runs again,
+            three times in all. `Draining` decides nothing: the job goes on after the next start.
+        clock: Gives the times that are stored.
+        patience: Seconds that a running job may take to be interrupted when `run` is cancelled.
+
+    Raises:
+        StoreError: The URL is none of these.
+    """
+
+    def __init__(self, *, url: str, execute: Execute, clock: Clock, patience: float = 10.0) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._store = Store(url)
+        self._slots = Slots(on_room=self._look_at)
+        self._dispatcher = Dispatcher(
+            self._store, slots=self._slots, clock=clock, on_start=self._started
+        )
+        self._runner = Runner(
+            self._store,
+            slots=self._slots,
+            execute=execute,
+            clock=clock,
+            on_end=self._ended,
+            on_failure=self._dispatcher.fail,
+        )
+        self._counts: defaultdict[str, Counter[JobStatus]] = defaultdict(Counter)
+        self._waiters: defaultdict[str, set[anyio.Event]] = defaultdict(set)
+        self._stopping = False
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; can be entered again afterwards.
+
+        Args:
+            task_status: Told when jobs can be submitted and run.
+
+        Raises:
+            StoreError: The store cannot be used, has failed meanwhile, or jobs run in this
+                process already.
+        """
+        async with self._opened():
+            interrupted = await self._store.write(table.requeue_interrupted)
+            queued = await self._store.read(table.count_queued)
+            self._counts.clear()
+            for role, count in queued.items():
+                self._counts[role][JobStatus.QUEUED] = count
+            await self._runner.start()
+            log.info("jobs.started", queued=sum(queued.values()), interrupted=interrupted)
+            for role in self._slots.limits:
+                self._look_at(role)
+            task_status.started()
+            await self._dispatcher.serve(self._runner)
+
+    def set_roles(
+        self, concurrency: Mapping[str, int], *, priority: Mapping[str, int] | None = None
+    ) -> None:
+        """Say which roles are there. Jobs of others stay queued, those that run run on.
+
+        Args:
+            concurrency: Most jobs at once, by role.
+            priority: What a job without a priority of its own counts as, by role; `MEDIUM` for
+                roles that are not in it.
+
+        Raises:
+            ValueError: A concurrency is below 1.
+        """
+        self._dispatcher.set_default_priorities(priority or {})
+        self._slots.set_limits(concurrency)
+
+    async def submit(
+        self,
+        role: str,
+        job_input: JsonValue,
+        *,
+        key: str = "",
+        parent: str = "",
+        priority: int | None = None,
+    ) -> Job:
+        """Accept a job; it is durable when this returns.
+
+        Args:
+            role: Who is to do it; need not be there yet.
+            job_input: What it is given.
+            key: The same key for the same role is the same job, over any restart, whatever its
+                input.
+            parent: Id of the job that delegates it.
+            priority: 0 (most urgent) to 99; None for the role's own.
+
+        Raises:
+            InvalidJobInput: The input is no JSON value, or the priority is out of range.
+            Draining: The process is stopping.
+            StoreError: The store cannot be used.
+        """
+        if self._stopping:
+            raise Draining("the process is stopping and takes no new jobs")
+        if priority is not None and not 0 <= priority <= 99:
+            raise InvalidJobInput(f"expected a priority from 0 to 99, got: {priority}")
+        try:
+            text = json.dumps(job_input, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidJobInput(
+                f"expected a JSON value as input, got: {type(job_input).__name__} ({error})"
+            ) from error
+        new = table.NewJob(
+            id=new_job_id(role, key),
+            role=role,
+            key=key,
+            parent=parent,
+            priority=priority,
+            input=text,
+            created=self._clock.wall(),
+        )
+        job, is_new = await self._store.write(partial(table.insert, new=new))
+        if is_new:
+            log.info("jobs.job_submitted", job=job.id, role=role, parent=parent)
+            self._counts[role][JobStatus.QUEUED] += 1
+            self._look_at(role)
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        """Read a job.
+
+        Raises:
+            UnknownJob: There is none of that id.
+            StoreError: The store cannot be used.
+        """
+        return await self._store.read(partial(table.select, job_id=job_id))
+
+    async def list(
+        self, *, role: str | None = None, status: JobStatus | None = None, limit: int = 100
+    ) -> list[Job]:
+        """Read jobs, newest first.
+
+        Args:
+            role: Only this role's; None for all.
+            status: Only those that stand so; None for all.
+            limit: Most to return.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        return await self._store.read(
+            partial(table.select_newest, role=role, status=status, limit=limit)
+        )
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job and all that it has delegated; one that has ended stays as it is.
+
+        Raises:
+            UnknownJob: There is none of that id.
+            StoreError: The store cannot be used.
+        """
+        now = self._clock.wall()
+        for cancelled in await self._store.write(partial(table.cancel, job_id=job_id, now=now)):
+            log.info("jobs.job_cancelled", job=cancelled.id, role=cancelled.role)
+            self._counts[cancelled.role][cancelled.before] -= 1
+            self._counts[cancelled.role][JobStatus.CANCELLED] += 1
+            self._runner.cancel(cancelled.id, retries=cancelled.retries)
+            self._tell(cancelled.id)
+        return await self.get(job_id)
+
+    async def retry(self, job_id: str) -> Job:
+        """Run a failed or cancelled job again; answers on record are not asked for again.
+
+        Others stay as they are.
+
+        Raises:
+            UnknownJob: There is none of that id.
+            StoreError: The store cannot be used.
+        """
+        before = await self.get(job_id)
+        job, is_back = await self._store.write(partial(table.retry, job_id=job_id))
+        if is_back:
+            log.info("jobs.job_retried", job=job.id, role=job.role)
+            self._counts[job.role][before.status] -= 1
+            self._counts[job.role][JobStatus.QUEUED] += 1
+            self._look_at(job.role)
+        return job
+
+    async def wait(self, job_id: str) -> Job:
+        """Wait until a job has ended.
+
+        Raises:
+            UnknownJob: There is none of that id.
+            StoreError: The store cannot be used.
+        """
+        told = anyio.Event()
+        self._waiters[job_id].add(told)
+        try:
+            while not (job := await self.get(job_id)).status.ended:
+                with anyio.move_on_after(_LOOK_EVERY):
+                    await told.wait()
+            return job
+        finally:
+            self._waiters[job_id].discard(told)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+    def snapshot(self) -> JobsSnapshot:
+        """How many jobs stand how, by role; from memory."""
+        roles: dict[str, RoleJobs] = {}
+        for role in sorted({*self._slots.limits, *self._counts}):
+            counts = self._counts.get(role, Counter())
+            roles[role] = RoleJobs(
+                concurrency=self._slots.limits.get(role, 0),
+                queued=counts[JobStatus.QUEUED],
+                running=counts[JobStatus.RUNNING],
+                waiting=self._runner.waiting(role),
+                done=counts[JobStatus.DONE],
+                failed=counts[JobStatus.FAILED],
+                cancelled=counts[JobStatus.CANCELLED],
+            )
+        return JobsSnapshot(roles)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[None, None]:
+        self._stopping = False
+        await self._store.open()
+        try:
+            yield
+        finally:
+            self._stopping = True
+            with anyio.CancelScope(shield=True):
+                await self._runner.stop(patience=self._patience)
+                await self._store.close()
+                log.info("jobs.stopped")
+
+    def _look_at(self, role: str) -> None:
+        self._dispatcher.look_at(role)
+
+    def _started(self, job: Job) -> None:
+        self._counts[job.role][JobStatus.QUEUED] -= 1
+        self._counts[job.role][JobStatus.RUNNING] += 1
+
+    def _ended(self, job: Job) -> None:
+        self._counts[job.role][JobStatus.RUNNING] -= 1
+        self._counts[job.role][job.status] += 1
+        self._tell(job.id)
+
+    def _tell(self, job_id: str) -> None:
+        for told in self._waiters.get(job_id, ()):
+            told.set()
+
+    def __repr__(self) -> str:
+        seen = self.snapshot()
+        return f"<Jobs queued={seen.queued} running={seen.running} {self._slots!r}>"

@@ -1,0 +1,177 @@
+"""One run of a job, as whoever carries it out sees it: the input, and answers that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import anyio
+
+from supervisor.errors import JobCancelled
+from supervisor.jobs.answers import Answer, Answers
+from supervisor.jobs.job import Job
+from supervisor.jobs.slots import Slots
+from supervisor.messages import JsonValue
+
+
+class Recorder(Protocol):
+    """Writes answers down."""
+
+    async def record(self, answer: Answer) -> None:
+        """Return when the answer is durable."""
+        ...
+
+
+class Seat:
+    """A running job's hold on one of its role's slots.
+
+    Args:
+        slots: All slots; the job's own has been taken.
+        role: The job's role.
+    """
+
+    def __init__(self, slots: Slots, role: str) -> None:
+        self._slots = slots
+        self._role = role
+        self._held = True
+        self._away = 0
+        self._back: anyio.Event | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the job has given its slot back for a while."""
+        return self._away > 0
+
+    def leave(self) -> None:
+        """Give the slot back; branches of a handler may do so side by side."""
+        self._away += 1
+        if self._back is not None:
+            # Another branch is about to take a slot that this one's child may need: it goes on
+            # without, as it would have done had this branch left first.
+            self._slots.withdraw(self._role, self._seated)
+            self._back.set()
+            self._back = None
+        self.free()
+
+    async def come_back(self) -> None:
+        """Take a slot again, when the last branch that left it does so.
+
+        Were it the first, the others' children could wait for ever for the slot that it holds.
+        """
+        self._away -= 1
+        if self._away or self._held:
+            return
+        self._back = back = anyio.Event()
+        self._slots.resume(self._role, self._seated)
+        try:
+            await back.wait()
+        finally:
+            if self._back is back:
+                self._back = None
+                self._slots.withdraw(self._role, self._seated)
+
+    def free(self) -> None:
+        """Give the slot back if it is held."""
+        if self._held:
+            self._held = False
+            self._slots.give(self._role)
+
+    def _seated(self) -> None:
+        assert self._back is not None
+        self._held = True
+        self._back.set()
+        self._back = None
+
+
+class JobRun:
+    """One run of a job. Made here, used by whoever executes.
+
+    Args:
+        job: The job, as it stood when the run began.
+        answers: What earlier runs have recorded.
+        recorder: Where new answers are written down.
+        seat: Its hold on a slot.
+    """
+
+    def __init__(self, job: Job, *, answers: Answers, recorder: Recorder, seat: Seat) -> None:
+        self._job = job
+        self._answers = answers
+        self._recorder = recorder
+        self._seat = seat
+        self._over = False
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._job.id
+
+    @property
+    def role(self) -> str:
+        """Who is to do it."""
+        return self._job.role
+
+    @property
+    def input(self) -> JsonValue:
+        """What it was given."""
+        return self._job.input
+
+    @property
+    def parent(self) -> str:
+        """Id of the job that delegated it; empty when nobody did."""
+        return self._job.parent
+
+    @property
+    def priority(self) -> int | None:
+        """0 (most urgent) to 99; None for the role's own."""
+        return self._job.priority
+
+    @property
+    def number(self) -> int:
+        """1 for the job's first run."""
+        return self._job.runs
+
+    async def record(self, digest: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
+        """Make a call whose answer is kept: no later run of this job makes it again.
+
+        Args:
+            digest: Identifies the question. Equal questions in one run are asked once each, and
+                find as many answers in a later run.
+            call: Asks it; awaited only when no answer is on record. When it raises, nothing is
+                recorded, and a later run asks again.
+
+        Returns:
+            The answer, durable when this returns.
+
+        Raises:
+            JobCancelled: The run is over; whoever calls has outlived it.
+        """
+        if self._over:
+            raise JobCancelled(f"job {self.id}: this run of it is over, nothing can be recorded")
+        found = self._answers.take(digest)
+        if found is not None:
+            return found.value
+        answer = Answer(digest, await call())
+        # It is paid for by now: it gets written down even when the job is being cancelled.
+        with anyio.CancelScope(shield=True):
+            await self._recorder.record(answer)
+        return answer.value
+
+    @asynccontextmanager
+    async def released(self) -> AsyncGenerator[None, None]:
+        """Wait for something without holding the role's slot, and take one again afterwards.
+
+        A job that waits for another needs this: the other may need the very slot.
+        """
+        self._seat.leave()
+        try:
+            yield
+        finally:
+            await self._seat.come_back()
+
+    def close(self) -> None:
+        """The run is over."""
+        self._over = True
+
+    def __repr__(self) -> str:
+        return f"<JobRun {self.role} {self.id} number={self.number}>"

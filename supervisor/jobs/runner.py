@@ -1,0 +1,286 @@
+"""Carries jobs out: from the slot that was granted to the end that is written down.
+
+`carry_out` is the body of the engine's workflow. It comes twice to a job that a crash has
+interrupted, in either order: the engine delivers the workflow again, and the dispatcher grants a
+slot when it is the job's turn. Both meet in one `_Live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+import structlog
+
+from supervisor.clock import Clock
+from supervisor.errors import StoreError, UnknownJob
+from supervisor.jobs import table
+from supervisor.jobs.answers import Answer, Answers
+from supervisor.jobs.engine import Engine
+from supervisor.jobs.job import Job, JobStatus
+from supervisor.jobs.run import JobRun, Recorder, Seat
+from supervisor.jobs.slots import Slots
+from supervisor.jobs.store import Store
+from supervisor.jobs.verdict import Crashed, Ending, Verdict, judge_error, judge_result
+from supervisor.messages import JsonValue
+
+Execute = Callable[[JobRun], Awaitable[JsonValue]]
+
+log = structlog.get_logger("supervisor.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """A job that may run now."""
+
+    job: Job
+    crashes: int
+    seat: Seat
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    """A job that was granted a slot, or that the engine has delivered, or both."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    granted: anyio.Event = field(default_factory=anyio.Event)
+    over: anyio.Event = field(default_factory=anyio.Event)
+    grant: _Grant | None = None
+    cancelled: bool = False
+
+
+class Runner:
+    """Runs jobs that were granted a slot.
+
+    Args:
+        store: Where jobs are kept.
+        slots: The roles' slots.
+        execute: Does the role's work.
+        clock: Gives the time of ends.
+        on_end: Called with each job whose end has been written down by this.
+        on_failure: Called when a job cannot go on for a reason that is neither its own nor its
+            role's. It stays as it is, and goes on after the next start.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        slots: Slots,
+        execute: Execute,
+        clock: Clock,
+        on_end: Callable[[Job], None],
+        on_failure: Callable[[StoreError], None],
+    ) -> None:
+        self._store = store
+        self._slots = slots
+        self._execute = execute
+        self._clock = clock
+        self._on_end = on_end
+        self._on_failure = on_failure
+        self._live: dict[str, _Live] = {}
+        self._engine = Engine(self.carry_out)
+
+    async def start(self) -> None:
+        """Start the engine; it delivers what was interrupted.
+
+        Raises:
+            StoreError: The engine cannot start.
+        """
+        await self._engine.start(self._store.database)
+
+    async def stop(self, *, patience: float) -> None:
+        """Interrupt what runs, to go on at the next start, and stop the engine.
+
+        Args:
+            patience: Seconds that a run may take to be interrupted.
+        """
+        for live in self._live.values():
+            live.scope.cancel()
+        await self._engine.stop(patience=patience)
+        for workflow_id in list(self._live):
+            self._drop(workflow_id)
+
+    def waiting(self, role: str) -> int:
+        """How many running jobs of a role have given their slot back for a while."""
+        grants = [live.grant for live in self._live.values()]
+        return sum(1 for g in grants if g is not None and g.job.role == role and g.seat.waiting)
+
+    def grant(self, job: Job, *, crashes: int) -> None:
+        """Let a claimed job run; its slot has been taken, and is given back whatever happens.
+
+        Args:
+            job: The job.
+            crashes: How often it has made its role crash.
+        """
+        live = self._live.setdefault(_workflow_id(job.id, job.retries), _Live())
+        live.grant = _Grant(job, crashes, Seat(self._slots, job.role))
+        live.granted.set()
+
+    async def begin(self, job: Job) -> None:
+        """Hand a granted job to the engine."""
+        try:
+            await self._engine.begin(_workflow_id(job.id, job.retries))
+        except Exception as error:
+            self._fail(job.id, error)
+
+    def cancel(self, job_id: str, *, retries: int) -> None:
+        """Interrupt a job whose cancellation has been written down."""
+        live = self._live.get(_workflow_id(job_id, retries))
+        if live is not None:
+            live.cancelled = True
+            live.scope.cancel()
+
+    async def carry_out(self, workflow_id: str) -> str:
+        """The workflow of one job.
+
+        Returns:
+            How it stands in the end.
+
+        Raises:
+            CancelledError: It was interrupted; the engine is to deliver it again.
+        """
+        live = self._live.setdefault(workflow_id, _Live())
+        try:
+            with live.scope:
+                if live.grant is None and not await self._is_due(workflow_id):
+                    return "superseded"
+                await live.granted.wait()
+                return await self._to_the_end(live)
+        except Exception as error:
+            # Ours or the store's, not the role's: the job stays promised.
+            self._fail(workflow_id, error)
+            raise asyncio.CancelledError from None
+        finally:
+            if self._live.get(workflow_id) is live:
+                self._drop(workflow_id)
+        if live.cancelled:
+            return JobStatus.CANCELLED
+        log.info("jobs.job_interrupted", workflow=workflow_id)
+        raise asyncio.CancelledError
+
+    async def _is_due(self, workflow_id: str) -> bool:
+        """Whether a workflow that the engine has delivered again is still the job's own."""
+        job_id, _, retry = workflow_id.partition(".")
+        try:
+            job = await self._store.read(partial(table.select, job_id=job_id))
+        except UnknownJob:
+            return False
+        return not job.status.ended and job.retries == int(retry or 0)
+
+    async def _to_the_end(self, live: _Live) -> JobStatus:
+        assert live.grant is not None
+        grant = live.grant
+        log.info("jobs.job_started", job=grant.job.id, role=grant.job.role, run=grant.job.runs)
+        answers, taken = await self._recorded(grant.job)
+        recorder = self._engine.recorder(skip=taken)
+        while True:
+            verdict = await self._run_once(grant, answers=answers, recorder=recorder, live=live)
+            if isinstance(verdict, Crashed):
+                grant = await self._crashed(grant, verdict)
+                if verdict.ending is not None:
+                    return await self._end(grant.job, verdict.ending)
+                answers, _ = await self._recorded(grant.job)
+            elif isinstance(verdict, Ending):
+                return await self._end(grant.job, verdict)
+            else:
+                live.scope.cancel()
+                await anyio.lowlevel.checkpoint()
+
+    async def _run_once(
+        self, grant: _Grant, *, answers: list[Answer], recorder: Recorder, live: _Live
+    ) -> Verdict:
+        run = JobRun(grant.job, answers=Answers(answers), recorder=recorder, seat=grant.seat)
+        try:
+            return judge_result(await self._execute(run))
+        except asyncio.CancelledError as error:
+            if live.scope.cancel_called or _is_being_cancelled():
+                raise
+            # Nobody cancelled this task: the handler awaited something that was cancelled.
+            return judge_error(error, crashes=grant.crashes)
+        except (Exception, SystemExit) as error:
+            # A role that calls sys.exit must not take the whole team with it.
+            return judge_error(error, crashes=grant.crashes)
+        finally:
+            run.close()
+
+    async def _crashed(self, grant: _Grant, verdict: Crashed) -> _Grant:
+        again = verdict.ending is None
+        await self._store.write(
+            partial(table.record_crash, job_id=grant.job.id, detail=verdict.detail, again=again)
+        )
+        log.warning(
+            "jobs.job_crashed",
+            job=grant.job.id,
+            role=grant.job.role,
+            crashes=grant.crashes + 1,
+            again=again,
+            detail=verdict.detail,
+        )
+        job = await self._store.read(partial(table.select, job_id=grant.job.id))
+        return _Grant(job, grant.crashes + 1, grant.seat)
+
+    async def _end(self, job: Job, ending: Ending) -> JobStatus:
+        change = partial(table.end, job_id=job.id, ending=ending, now=self._clock.wall())
+        status = ending.status
+        # The work is done and paid for: its end is written down even while somebody cancels.
+        with anyio.CancelScope(shield=True):
+            ended, is_end = await self._store.write(change)
+            status = ended.status
+            if is_end:
+                log.info(
+                    "jobs.job_ended",
+                    job=ended.id,
+                    role=ended.role,
+                    status=ended.status.value,
+                    error=ended.error,
+                )
+                self._on_end(ended)
+        return status
+
+    async def _recorded(self, job: Job) -> tuple[list[Answer], int]:
+        """What this job's runs have recorded, retried ones included; and the last position."""
+        if job.runs <= 1:
+            return [], 0
+        answers: list[Answer] = []
+        last = 0
+        for retry in range(job.retries + 1):
+            workflow_id = _workflow_id(job.id, retry)
+            earlier = self._live.get(workflow_id)
+            if retry < job.retries and earlier is not None:
+                # Cancelled a moment ago, and perhaps still writing down its last answer.
+                await earlier.over.wait()
+            found, last = await self._engine.recorded(workflow_id)
+            answers += found
+        return answers, last
+
+    def _fail(self, workflow_id: str, error: Exception) -> None:
+        # Its first line only: a database's error goes on with the values of the statement.
+        reason = str(error).partition("\n")[0]
+        log.error(
+            "jobs.run_failed", workflow=workflow_id, error=f"{type(error).__name__}: {reason}"
+        )
+        message = f"job {workflow_id} could not go on: {type(error).__name__}: {reason}"
+        self._on_failure(StoreError(message, hint="see that the job store is there and writable"))
+
+    def _drop(self, workflow_id: str) -> None:
+        live = self._live.pop(workflow_id, None)
+        if live is None:
+            return
+        live.over.set()
+        if live.grant is not None:
+            live.grant.seat.free()
+
+
+def _workflow_id(job_id: str, retries: int) -> str:
+    """A workflow that has ended does not run again, so a retried job gets another one."""
+    return f"{job_id}.{retries}" if retries else job_id
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

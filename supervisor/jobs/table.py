@@ -1,0 +1,279 @@
+"""The table of promises: one row a job, and every statement that reads or changes it.
+
+The same SQLAlchemy Core statements serve SQLite and PostgreSQL. Each function takes a connection
+inside a transaction; nothing here opens, commits, waits or knows of threads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from supervisor.errors import UnknownJob
+from supervisor.jobs.job import Job, JobStatus
+from supervisor.jobs.verdict import Ending
+
+metadata = sa.MetaData()
+
+# SQLite numbers rows by itself only for a column that is exactly INTEGER PRIMARY KEY.
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _values(kind: type[JobStatus]) -> list[str]:
+    return [status.value for status in kind]
+
+
+_STATUS = sa.Enum(JobStatus, native_enum=False, length=16, values_callable=_values)
+
+jobs = sa.Table(
+    "supervisor_jobs",
+    metadata,
+    sa.Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer),
+    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("status", _STATUS, nullable=False),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("runs", sa.Integer, nullable=False, default=0),
+    sa.Column("crashes", sa.Integer, nullable=False, default=0),
+    sa.Column("retries", sa.Integer, nullable=False, default=0),
+    # Finding who is next, and counting who waits, is one probe of this index.
+    sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
+    sa.Index("supervisor_jobs_parent", "parent"),
+)
+
+_OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What is to be written down for a job; attributes as in `Job`, `input` as JSON text."""
+
+    id: str
+    role: str
+    key: str
+    parent: str
+    priority: int | None
+    input: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A job that has been cancelled just now, and how it stood before."""
+
+    id: str
+    role: str
+    retries: int
+    before: JobStatus
+
+
+def insert(connection: sa.Connection, new: NewJob) -> tuple[Job, bool]:
+    """Write a job down, unless its id is there already.
+
+    Returns:
+        The job as it stands, and whether it is new.
+    """
+    present = _select_one(connection, new.id) if new.key else None
+    if present is not None:
+        return present, False
+    values = {slot: getattr(new, slot) for slot in NewJob.__slots__}
+    statement = sa.insert(jobs).values(**values, status=JobStatus.QUEUED).returning(*jobs.c)
+    return _job(connection.execute(statement).mappings().one()), True
+
+
+def select(connection: sa.Connection, job_id: str) -> Job:
+    """Read a job.
+
+    Raises:
+        UnknownJob: There is none of that id.
+    """
+    job = _select_one(connection, job_id)
+    if job is None:
+        raise UnknownJob(f"no job has the id {job_id!r}", hint="`jobs` lists them")
+    return job
+
+
+def select_newest(
+    connection: sa.Connection, *, role: str | None, status: JobStatus | None, limit: int
+) -> list[Job]:
+    """Read the newest jobs, newest first; None means any."""
+    statement = sa.select(jobs).order_by(jobs.c.seq.desc()).limit(limit)
+    if role is not None:
+        statement = statement.where(jobs.c.role == role)
+    if status is not None:
+        statement = statement.where(jobs.c.status == status)
+    return [_job(row) for row in connection.execute(statement).mappings()]
+
+
+def count_queued(connection: sa.Connection) -> dict[str, int]:
+    """How many jobs wait to start, by role."""
+    statement = (
+        sa.select(jobs.c.role, sa.func.count())
+        .where(jobs.c.status == JobStatus.QUEUED)
+        .group_by(jobs.c.role)
+    )
+    return {role: count for role, count in connection.execute(statement)}
+
+
+def requeue_interrupted(connection: sa.Connection) -> int:
+    """Put back what ran when the last process ended; to be called before anything starts.
+
+    Returns:
+        How many jobs that were.
+    """
+    statement = (
+        sa.update(jobs).where(jobs.c.status == JobStatus.RUNNING).values(status=JobStatus.QUEUED)
+    )
+    return connection.execute(statement).rowcount
+
+
+def claim(
+    connection: sa.Connection, role: str, *, default_priority: int, count: int, now: float
+) -> list[tuple[Job, int]]:
+    """Take the next jobs of a role out of the queue: by priority, then by age.
+
+    Args:
+        connection: A connection in a transaction.
+        role: Whose jobs.
+        default_priority: What a job without a priority of its own counts as.
+        count: Most to take.
+        now: Unix time, in seconds.
+
+    Returns:
+        Each job, running now, with the number of its crashes so far.
+    """
+    queued = sa.and_(jobs.c.role == role, jobs.c.status == JobStatus.QUEUED)
+    # Two short index scans instead of one sort of the whole queue by coalesce(priority, default).
+    prioritized = (
+        sa.select(jobs.c.priority, jobs.c.seq)
+        .where(queued, jobs.c.priority.is_not(None))
+        .order_by(jobs.c.priority, jobs.c.seq)
+        .limit(count)
+    )
+    plain = (
+        sa.select(sa.literal(default_priority), jobs.c.seq)
+        .where(queued, jobs.c.priority.is_(None))
+        .order_by(jobs.c.seq)
+        .limit(count)
+    )
+    ranked = [*connection.execute(prioritized), *connection.execute(plain)]
+    order = [seq for _, seq in sorted((priority, seq) for priority, seq in ranked)[:count]]
+    if not order:
+        return []
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.seq.in_(order), jobs.c.status == JobStatus.QUEUED)
+        .values(
+            status=JobStatus.RUNNING,
+            started=sa.func.coalesce(jobs.c.started, now),
+            runs=jobs.c.runs + 1,
+        )
+        .returning(*jobs.c)
+    )
+    rows = {row["seq"]: row for row in connection.execute(statement).mappings()}
+    return [(_job(rows[seq]), rows[seq]["crashes"]) for seq in order if seq in rows]
+
+
+def record_crash(connection: sa.Connection, job_id: str, *, detail: str, again: bool) -> None:
+    """Write a crash down, and that the job is run again where it is."""
+    connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(
+            crashes=jobs.c.crashes + 1,
+            detail=detail,
+            runs=jobs.c.runs + (1 if again else 0),
+        )
+    )
+
+
+def end(connection: sa.Connection, job_id: str, ending: Ending, *, now: float) -> tuple[Job, bool]:
+    """Write a job's end down, unless it has ended already.
+
+    Returns:
+        The job as it stands, and whether this was its end.
+    """
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status.in_(_OPEN))
+        .values(status=ending.status, result=ending.result, error=ending.error, ended=now)
+        .returning(*jobs.c)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    return (select(connection, job_id), False) if row is None else (_job(row), True)
+
+
+def cancel(connection: sa.Connection, job_id: str, *, now: float) -> list[Cancelled]:
+    """Cancel a job that has not ended, and all that it has delegated.
+
+    Returns:
+        What has been cancelled by this, the job itself first.
+    """
+    cancelled: list[Cancelled] = []
+    level: Sequence[str] = [job_id]
+    while level:
+        statement = sa.select(jobs.c.id, jobs.c.role, jobs.c.retries, jobs.c.status).where(
+            jobs.c.id.in_(level), jobs.c.status.in_(_OPEN)
+        )
+        found = [Cancelled(*row) for row in connection.execute(statement)]
+        open_ids = [each.id for each in found]
+        connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id.in_(open_ids))
+            .values(status=JobStatus.CANCELLED, ended=now)
+        )
+        cancelled += found
+        level = [*connection.scalars(sa.select(jobs.c.id).where(jobs.c.parent.in_(open_ids)))]
+    return cancelled
+
+
+def retry(connection: sa.Connection, job_id: str) -> tuple[Job, bool]:
+    """Put a failed or cancelled job back into the queue, at its old place.
+
+    Returns:
+        The job as it stands, and whether this put it back.
+    """
+    statement = (
+        sa.update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED)),
+        )
+        .values(
+            status=JobStatus.QUEUED,
+            error=None,
+            ended=None,
+            crashes=0,
+            retries=jobs.c.retries + 1,
+        )
+        .returning(*jobs.c)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    return (select(connection, job_id), False) if row is None else (_job(row), True)
+
+
+def _select_one(connection: sa.Connection, job_id: str) -> Job | None:
+    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+    return None if row is None else _job(row)
+
+
+def _job(row: sa.RowMapping | Mapping[str, object]) -> Job:
+    fields = {name: row[name] for name in Job.__slots__}
+    result = row["result"]
+    fields |= {
+        "input": json.loads(str(row["input"])),
+        "result": None if result is None else json.loads(str(result)),
+    }
+    return Job(**fields)  # type: ignore[arg-type]

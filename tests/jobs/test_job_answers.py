@@ -1,0 +1,62 @@
+"""The pool of recorded answers: found by question, in any order, each once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supervisor.jobs.answers import Answer, Answers
+
+digests = st.sampled_from(["a", "b", "c"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50)
+@given(recorded=st.lists(digests), asked=st.lists(digests))
+def test_each_answer_is_given_once(recorded: list[str], asked: list[str]) -> None:
+    """However a later run asks, it finds each answer once, and none where none was recorded."""
+    pool = Answers(Answer(digest, number) for number, digest in enumerate(recorded))
+    found = [answer for digest in asked if (answer := pool.take(digest)) is not None]
+    assert Counter(answer.digest for answer in found) == Counter(recorded) & Counter(asked)
+    assert len({answer.value for answer in found if isinstance(answer.value, int)}) == len(found)
+    assert len(pool) == len(recorded) - len(found)
+
+
+@settings(max_examples=30)
+@given(order=st.permutations(["a", "b", "c", "c"]))
+def test_order_does_not_matter(order: list[str]) -> None:
+    """A run that asks the same questions in another order finds all the answers."""
+    pool = Answers(Answer(digest, digest) for digest in ("a", "b", "c", "c"))
+    assert [getattr(pool.take(digest), "value", None) for digest in order] == order
+    assert len(pool) == 0
+    assert repr(pool) == "<Answers unused=0>"
+
+
+@settings(max_examples=25)
+@given(value=values)
+def test_every_json_value_survives_the_record(value: object) -> None:
+    """What is written down can be stored by every database and is read back as it was."""
+    answer = Answer("a", value)  # type: ignore[arg-type]
+    stored = json.dumps(answer.to_record(), ensure_ascii=False).encode()
+    assert Answer.from_record(json.loads(stored)) == answer
+
+
+def test_half_a_surrogate_pair_survives_the_record() -> None:
+    """A text that is no valid Unicode, as models do emit, is stored escaped and read back."""
+    answer = Answer("a", ["\ud83d", "ok"])
+    stored = json.dumps(answer.to_record(), ensure_ascii=False).encode()
+    assert Answer.from_record(json.loads(stored)) == answer
+
+
+def test_what_is_no_answer_is_passed_over() -> None:
+    """A record that nobody here wrote is no answer."""
+    assert [Answer.from_record(record) for record in (None, "text", {}, {"digest": 1})] == [
+        None
+    ] * 4

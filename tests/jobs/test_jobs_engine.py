@@ -1,0 +1,247 @@
+"""DBOS as our guest: on our loop, silent, gone when it is told to, and storing JSON only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+
+import anyio
+import anyio.to_thread
+import pytest
+from structlog.testing import capture_logs
+
+from supervisor.clock import SystemClock
+from supervisor.errors import JobFailed, StoreError
+from supervisor.jobs import JobRun, Jobs, JobStatus
+from supervisor.messages import JsonValue
+from tests.jobs.team import Team
+
+ROOT = Path(__file__).parents[2]
+
+
+async def _asks_and_fails(team: Team, run: JobRun) -> JsonValue:
+    await team.ask(run, "a")
+    if run.number == 1:
+        raise ValueError("boom")
+    raise JobFailed("no")
+
+
+async def test_nothing_is_pickled(sqlite_team: Team, sqlite: Path) -> None:
+    """Every value in the database is JSON that another program can read."""
+    team = sqlite_team
+    team.add("echo")
+    team.add("bad", lambda run: _asks_and_fails(team, run))
+    async with team.at_work() as jobs:
+        await jobs.wait((await jobs.submit("echo", {"a": [1, None]})).id)
+        await jobs.wait((await jobs.submit("bad", 1)).id)
+    formats: set[str] = set()
+    with closing(connect(sqlite)) as database:
+        for table, columns in {
+            "workflow_status": ["serialization"],
+            "workflow_input": ["inputs"],
+            "workflow_output": ["output", "error"],
+            "operation_outputs": ["serialization", "output", "error"],
+        }.items():
+            rows = database.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
+            assert rows
+            for row in rows:
+                values = dict(zip(columns, row, strict=True))
+                formats |= {str(values.pop("serialization", "portable_json"))}
+                for value in values.values():
+                    assert value is None or json.loads(value) is not None
+        dump = "\n".join(database.iterdump())
+    assert formats == {"portable_json"}
+    assert "gASV" not in dump, "that is how a pickle begins in base64"
+
+
+async def test_it_runs_on_our_loop_and_leaves_nothing_behind(sqlite_team: Team) -> None:
+    """Handlers run on our loop and thread; after the stop all of DBOS's threads have ended."""
+    loops: list[tuple[object, object]] = []
+
+    async def handle(run: JobRun) -> JsonValue:
+        loops.append((asyncio.get_running_loop(), threading.current_thread()))
+        return await sqlite_team.ask(run, "a")
+
+    sqlite_team.add("work", handle)
+    before = set(threading.enumerate())
+    async with sqlite_team.at_work() as jobs:
+        await jobs.wait((await jobs.submit("work", 1)).id)
+    assert loops == [(asyncio.get_running_loop(), threading.main_thread())]
+    for thread in set(threading.enumerate()) - before:
+        if not thread.name.startswith("AnyIO"):
+            await anyio.to_thread.run_sync(thread.join, 5)
+            assert not thread.is_alive(), thread.name
+
+
+async def test_the_loop_gets_its_threads_back(sqlite_team: Team) -> None:
+    """After the stop, what goes through the loop's own executor, as name look-ups do, works."""
+    async with sqlite_team.at_work():
+        pass
+    loop = asyncio.get_running_loop()
+    assert await loop.run_in_executor(None, lambda: 7) == 7
+    assert await loop.getaddrinfo("127.0.0.1", 80)
+    await loop.shutdown_default_executor()
+
+
+async def test_it_is_silent(sqlite_team: Team, capfd: pytest.CaptureFixture[str]) -> None:
+    """DBOS writes nothing to the terminal; its warnings become events of ours."""
+    sqlite_team.add("echo")
+    with capture_logs() as events:
+        async with sqlite_team.at_work() as jobs:
+            job = await jobs.wait((await jobs.submit("echo", 1)).id)
+            logger = logging.getLogger("dbos")
+            logger.warning("disk %s", "slow")
+            try:
+                raise ValueError("boom")
+            except ValueError:
+                logger.exception("failed")
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+    assert [event["event"] for event in events] == [
+        "jobs.started",
+        "jobs.job_submitted",
+        "jobs.job_started",
+        "jobs.job_ended",
+        "jobs.engine_warning",
+        "jobs.engine_warning",
+        "jobs.stopped",
+    ]
+    assert {event["job"] for event in events[1:4]} == {job.id}
+    assert [(event["message"], event["error"]) for event in events[4:6]] == [
+        ("disk slow", ""),
+        ("failed", "ValueError('boom')"),
+    ]
+    assert not logger.handlers
+    assert logger.propagate
+
+
+def test_importing_does_not_import_dbos() -> None:
+    """Half a second of imports is paid by those who run jobs, not by those who name them."""
+    code = "import sys, supervisor.jobs; sys.exit('dbos' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+async def test_an_engine_that_cannot_start_says_so(new_sqlite: Path) -> None:
+    """When DBOS refuses its database the error says why, and a mended one can be started."""
+    team = Team(f"sqlite:///{new_sqlite}")
+
+    def execute(statement: str) -> None:
+        with closing(connect(new_sqlite)) as database:
+            database.execute(statement)
+
+    async def start() -> None:
+        async with team.at_work():
+            pytest.fail("it started")
+
+    new_sqlite.parent.mkdir()
+    await anyio.to_thread.run_sync(execute, "CREATE TABLE workflow_status (strange INTEGER)")
+    with capture_logs(), pytest.raises(ExceptionGroup) as error:
+        await start()
+    assert error.group_contains(StoreError, match="the job engine cannot start: .*already exists")
+    await anyio.to_thread.run_sync(execute, "DROP TABLE workflow_status")
+    team.add("echo")
+    async with team.at_work() as jobs:
+        assert (await jobs.wait((await jobs.submit("echo", 1)).id)).status is JobStatus.DONE
+
+
+async def rename(sqlite: Path, table: str, name: str) -> None:
+    """Take a table away from whoever uses it, or give it back."""
+
+    def execute() -> None:
+        with closing(connect(sqlite)) as database:
+            database.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+    await anyio.to_thread.run_sync(execute)
+
+
+@pytest.mark.parametrize("table", ["workflow_status", "supervisor_jobs"])
+async def test_a_job_that_cannot_be_begun_stays_promised(
+    sqlite_team: Team, sqlite: Path, table: str
+) -> None:
+    """When the store or the engine fails, `run` raises; the next start does the job."""
+    sqlite_team.add("echo")
+    ids: list[str] = []
+
+    async def fail() -> None:
+        async with sqlite_team.at_work() as jobs:
+            jobs.set_roles({})
+            ids.append((await jobs.submit("echo", {"a": "hush"})).id)
+            await rename(sqlite, table, "away")
+            jobs.set_roles({"echo": 4})
+            await anyio.sleep_forever()
+
+    with capture_logs(), pytest.raises(ExceptionGroup) as error:
+        await fail()
+    assert error.group_contains(StoreError, match=f"no such table: (main.)?{table}")
+    assert "hush" not in str(error.value.exceptions)
+    await rename(sqlite, "away", table)
+    async with sqlite_team.at_work() as jobs:
+        assert (await jobs.wait(ids[0])).result == {"a": "hush"}
+
+
+@pytest.mark.slow
+async def test_a_job_whose_end_is_lost_stays_promised(sqlite_team: Team, sqlite: Path) -> None:
+    """When a job's end cannot be written down, the next start ends it with what it has paid for."""
+    ids: list[str] = []
+    broken = True
+
+    async def handle(run: JobRun) -> JsonValue:
+        answer = await sqlite_team.ask(run, "a")
+        if broken:
+            await rename(sqlite, "supervisor_jobs", "away")
+        return answer
+
+    async def fail() -> None:
+        async with sqlite_team.at_work() as jobs:
+            ids.append((await jobs.submit("work", 1)).id)
+            await anyio.sleep_forever()
+
+    sqlite_team.add("work", handle)
+    with capture_logs() as events, pytest.raises(ExceptionGroup) as error:
+        await fail()
+    assert error.group_contains(StoreError, match=f"job {ids[0]} could not go on: StoreError: ")
+    assert "jobs.run_failed" in [event["event"] for event in events]
+    broken = False
+    await rename(sqlite, "away", "supervisor_jobs")
+    async with sqlite_team.at_work() as jobs:
+        ended = await jobs.wait(ids[0])
+    assert (ended.status, ended.result, ended.runs) == (JobStatus.DONE, "a!", 2)
+    assert sqlite_team.asked == ["a"]
+
+
+async def test_a_handler_that_does_not_stop_is_left_behind(sqlite_team: Team) -> None:
+    """A stop waits for its patience only, says so, and comes to its end."""
+    begun = anyio.Event()
+    let_go = anyio.Event()
+    over = anyio.Event()
+
+    async def handle(run: JobRun) -> JsonValue:
+        begun.set()
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        over.set()
+        return None
+
+    jobs = Jobs(
+        url=sqlite_team.url, execute=lambda run: handle(run), clock=SystemClock(), patience=0.01
+    )
+    jobs.set_roles({"deaf": 1})
+    with capture_logs() as events:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(jobs.run)
+            await jobs.submit("deaf", 1)
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.05, let_go.set)
+            tasks.cancel_scope.cancel()
+        await over.wait()
+    assert "jobs.workflows_stuck" in [event["event"] for event in events]

@@ -1,0 +1,189 @@
+"""Jobs outlive their process: what was interrupted goes on, and keeps what it has paid for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+
+import anyio
+import pytest
+
+from supervisor.errors import Draining
+from supervisor.jobs import JobRun, JobStatus
+from supervisor.messages import JsonValue
+from tests.jobs import killable
+from tests.jobs.team import Team
+
+ROOT = Path(__file__).parents[2]
+
+
+class Interrupted:
+    """A handler that asks, and waits to be interrupted until the process is another one."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self.reached = [anyio.Event(), anyio.Event()]
+        self.restarted = False
+
+    async def handle(self, run: JobRun) -> JsonValue:
+        first = await self.team.ask(run, f"{run.input} a")
+        if not self.restarted:
+            self.reached[run.input == 2].set()
+            await anyio.sleep_forever()
+        return [first, await self.team.ask(run, f"{run.input} b")]
+
+
+@pytest.mark.slow
+async def test_a_job_goes_on_after_a_clean_stop(team: Team) -> None:
+    """A stop interrupts a running job; the next start runs it on, with its answers."""
+    interrupted = Interrupted(team)
+    team.add("work", interrupted.handle, concurrency=1)
+    async with team.at_work() as jobs:
+        running = await jobs.submit("work", 1)
+        queued = await jobs.submit("work", 2)
+        await interrupted.reached[0].wait()
+    interrupted.restarted = True
+    async with team.at_work() as jobs:
+        first, second = await jobs.wait(running.id), await jobs.wait(queued.id)
+    assert (first.status, first.result, first.runs) == (JobStatus.DONE, ["1 a!", "1 b!"], 2)
+    assert (second.status, second.result, second.runs) == (JobStatus.DONE, ["2 a!", "2 b!"], 1)
+    assert team.asked == ["1 a", "1 b", "2 a", "2 b"]
+
+
+async def test_the_engine_keeps_an_interrupted_workflow(sqlite_team: Team, sqlite: Path) -> None:
+    """An interrupted job's workflow stays pending: neither an error nor cancelled."""
+    interrupted = Interrupted(sqlite_team)
+    sqlite_team.add("work", interrupted.handle)
+    sqlite_team.add("echo")
+    async with sqlite_team.at_work() as jobs:
+        done = await jobs.wait((await jobs.submit("echo", 1)).id)
+        running = await jobs.submit("work", 1)
+        await interrupted.reached[0].wait()
+    with closing(connect(sqlite)) as database:
+        statuses = dict(database.execute("SELECT workflow_uuid, status FROM workflow_status"))
+    assert statuses == {done.id: "SUCCESS", running.id: "PENDING"}
+
+
+@pytest.mark.slow
+async def test_a_job_that_meets_a_draining_process_goes_on_later(team: Team) -> None:
+    """A question that is refused because the process stops decides nothing about its job."""
+    refused = anyio.Event()
+    restarted = False
+
+    async def handle(run: JobRun) -> JsonValue:
+        if not restarted:
+            refused.set()
+            raise Draining("the process is stopping and takes no new requests")
+        return run.number
+
+    team.add("work", handle)
+    async with team.at_work() as jobs:
+        job = await jobs.submit("work", 1)
+        await refused.wait()
+        assert (await jobs.get(job.id)).status is JobStatus.RUNNING
+    restarted = True
+    async with team.at_work() as jobs:
+        assert (await jobs.wait(job.id)).result == 2
+
+
+@pytest.mark.slow
+async def test_crashes_are_counted_over_restarts(team: Team) -> None:
+    """A restart gives a job that crashes no more runs than it would have had."""
+    stop = anyio.Event()
+
+    async def handle(run: JobRun) -> JsonValue:
+        if run.number == 3:
+            stop.set()
+            await anyio.sleep_forever()
+        raise ValueError(f"run {run.number}")
+
+    team.add("bad", handle)
+    async with team.at_work() as jobs:
+        job = await jobs.submit("bad", 1)
+        await stop.wait()
+    async with team.at_work() as jobs:
+        ended = await jobs.wait(job.id)
+    assert (ended.status, ended.runs) == (JobStatus.FAILED, 4)
+    assert ended.error is not None
+    assert "crash 3 times, the last time with ValueError: run 4" in ended.error
+
+
+@pytest.mark.slow
+async def test_what_was_cancelled_or_retried_before_the_start_is_not_run_twice(team: Team) -> None:
+    """A workflow that comes back for a job that has moved on meanwhile does nothing."""
+    interrupted = Interrupted(team)
+    team.add("work", interrupted.handle)
+    async with team.at_work() as jobs:
+        cancelled = await jobs.submit("work", 1)
+        retried = await jobs.submit("work", 2)
+        await interrupted.reached[0].wait()
+        await interrupted.reached[1].wait()
+    interrupted.restarted = True
+    async with team.at_work() as jobs:
+        jobs.set_roles({})
+        await jobs.cancel(cancelled.id)
+        await jobs.cancel(retried.id)
+        await jobs.retry(retried.id)
+        jobs.set_roles({"work": 4})
+        done = await jobs.wait(retried.id)
+        # The engine delivers what it had pending about a second after its start.
+        await anyio.sleep(1.3)
+        assert (await jobs.get(cancelled.id)).status is JobStatus.CANCELLED
+    assert (done.status, done.result) == (JobStatus.DONE, ["2 a!", "2 b!"])
+    assert Counter(team.asked) == Counter(["1 a", "2 a", "2 b"])
+
+
+async def run_killable(
+    url: str, journal: Path, *, answers: int
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the process until it ends or dies."""
+    return await anyio.run_process(
+        [sys.executable, "-m", "tests.jobs.killable", url, str(journal), str(answers)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+
+
+def repeated(lines: Sequence[str]) -> tuple[list[str], int]:
+    """Questions asked although their answer was on record, and how many were asked once more."""
+    recorded: set[str] = set()
+    asked: Counter[str] = Counter()
+    paid_twice: list[str] = []
+    for line in lines:
+        event, question, *_ = line.split()
+        if event == "recorded":
+            recorded.add(question)
+        elif event == "asked":
+            asked[question] += 1
+            if question in recorded:
+                paid_twice.append(question)
+    return paid_twice, sum(asked.values()) - len(asked)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+async def test_kill_9_loses_nothing_and_pays_nothing_twice(url: str, tmp_path: Path) -> None:
+    """Killed twice in the middle, all jobs end, and only questions in flight are asked again."""
+    journal = tmp_path / "journal"
+    for answers in (60, 60):
+        killed = await run_killable(url, journal, answers=answers)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    ended = await run_killable(url, journal, answers=0)
+    assert ended.returncode == 0, ended.stderr.decode()
+    lines = journal.read_text().splitlines()
+    paid_twice, again = repeated(lines)
+    assert paid_twice == []
+    # Five jobs at once, five questions side by side in each: so many can be in flight at a kill.
+    assert again <= 2 * 25
+    ends = [line.split()[1:] for line in lines if line.startswith("ended")]
+    assert sorted(ends) == sorted([f"job{number}", "done"] for number in range(killable.JOBS))
+    asked = {line.split()[1] for line in lines if line.startswith("asked")}
+    assert len(asked) == killable.JOBS * killable.QUESTIONS

@@ -1,0 +1,178 @@
+"""The store: where it may lie, what it says when it cannot be used, and full transactions."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from supervisor.errors import StoreError, UnknownJob
+from supervisor.jobs.store import Store
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncGenerator[Store, None]:
+    """An open store."""
+    store = Store(url)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_the_file_belongs_to_its_owner_alone(tmp_path: Path) -> None:
+    """A directory and a file that are made for the store can be read by nobody else."""
+    path = tmp_path / "new" / "data" / "jobs.sqlite"
+    store = Store(f"sqlite:///{path}")
+    await store.open()
+    await store.close()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert repr(store) == f"<Store sqlite:///{path} pending=0>"
+
+
+async def test_a_relative_path_is_taken_from_where_it_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine opens the same file later, wherever the process has gone meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    store = Store("sqlite:///data/jobs.sqlite")
+    await store.open()
+    assert store.database.url.database == f"{tmp_path}/data/jobs.sqlite"
+    await store.close()
+
+
+@pytest.mark.parametrize("below", ["file/jobs.sqlite", "file/deeper/jobs.sqlite", "directory"])
+async def test_a_path_that_cannot_be_used_says_why(tmp_path: Path, below: str) -> None:
+    """The error names the path, the reason and the setting to change."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "directory").mkdir()
+    path = tmp_path / below
+    with pytest.raises(StoreError) as error:
+        await Store(f"sqlite:///{path}").open()
+    assert str(error.value).startswith(f"the job store {path} cannot be opened: ")
+    assert "store.url" in error.value.hint
+
+
+async def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    """A file of another kind is left as it is."""
+    path = tmp_path / "jobs.sqlite"
+    path.write_text("This is a diary, and not a database.\n" * 100)
+    with pytest.raises(StoreError, match="failed: file is not a database"):
+        await Store(f"sqlite:///{path}").open()
+    assert path.read_text().startswith("This is a diary")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://me:hush@host/jobs", "for the job store, got: 'mysql://me:***@host/jobs'"),
+        ("sqlite://", "expected a file for the job store, got: 'sqlite://'"),
+        ("sqlite:///:memory:", "expected a file for the job store, got: 'sqlite:///"),
+        ("hush", "the job store's URL cannot be read; expected"),
+    ],
+)
+def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
+    """The error says what was expected, and never shows a password."""
+    with pytest.raises(StoreError) as error:
+        Store(url)
+    assert said in str(error.value)
+    assert '"sqlite:///PATH" or "postgresql://USER@HOST/DATABASE"' in str(error.value)
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+async def test_a_server_that_is_not_there_says_so(scheme: str) -> None:
+    """An unreachable PostgreSQL is an error with its address and without its password."""
+    store = Store(f"{scheme}://me:hush@127.0.0.1:1/jobs")
+    with pytest.raises(StoreError) as error:
+        await store.open()
+    assert "me:***@127.0.0.1:1/jobs failed: " in str(error.value)
+    assert "hush" not in str(error.value) + repr(store)
+
+
+async def test_changes_that_come_together_share_a_transaction(store: Store) -> None:
+    """Fifty changes at once cost a few commits, and each caller gets its own value."""
+    transactions: list[object] = []
+    values: list[int] = []
+
+    async def change(number: int) -> None:
+        def work(connection: sa.Connection) -> int:
+            transactions.append(connection.get_transaction())
+            return number
+
+        values.append(await store.write(work))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(change, number)
+    assert sorted(values) == list(range(50))
+    assert len(set(transactions)) <= 3
+
+
+async def test_a_change_fails_for_itself_alone(store: Store) -> None:
+    """One change that the database refuses leaves the others of its transaction made, once."""
+    outcomes: dict[str, object] = {}
+
+    def good(connection: sa.Connection) -> int:
+        connection.execute(sa.text("INSERT INTO counted VALUES (1)"))
+        return 1
+
+    def refused(connection: sa.Connection) -> int:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (1)"))
+        return 2
+
+    def unknown(connection: sa.Connection) -> int:
+        raise UnknownJob("no job has the id 'x'")
+
+    def broken(connection: sa.Connection) -> int:
+        raise ZeroDivisionError
+
+    async def attempt(name: str, work: Callable[[sa.Connection], int]) -> None:
+        try:
+            outcomes[name] = await store.write(work)
+        except Exception as error:
+            outcomes[name] = type(error)
+
+    await store.write(
+        lambda connection: connection.execute(sa.text("CREATE TABLE counted (n INT)"))
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(attempt, "good", good)
+        tasks.start_soon(attempt, "refused", refused)
+        tasks.start_soon(attempt, "unknown", unknown)
+        tasks.start_soon(attempt, "broken", broken)
+    count = await store.read(
+        lambda connection: connection.execute(sa.text("SELECT count(*) FROM counted")).scalar()
+    )
+    assert outcomes == {
+        "good": 1,
+        "refused": StoreError,
+        "unknown": UnknownJob,
+        "broken": ZeroDivisionError,
+    }
+    assert count == 1
+
+
+async def test_a_query_that_fails_says_so(store: Store) -> None:
+    """What the database refuses to read is an error of the store."""
+    with pytest.raises(StoreError, match=r"the job store .* failed: "):
+        await store.read(lambda connection: connection.execute(sa.text("SELECT * FROM nowhere")))
+
+
+async def test_a_change_is_made_although_its_caller_was_cancelled(store: Store) -> None:
+    """What was handed over is written down, and closing waits for it."""
+    made: list[int] = []
+
+    async def change() -> None:
+        await store.write(lambda connection: made.append(1))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(change)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    await store.close()
+    assert made == [1]
