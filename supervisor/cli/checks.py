@@ -1,0 +1,200 @@
+"""What `doctor` looks at. Every check only reads, and none shows any part of the key."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from supervisor.cli.connection import Connection
+from supervisor.clock import Clock
+from supervisor.config.settings import Settings
+from supervisor.errors import ConfigError, NotRunning, SupervisorError
+
+_OLDEST = (3, 11)
+_PLAUSIBLE_SINCE = 1_767_225_600.0
+"""2026-01-01; this project is younger than any clock that shows less."""
+_SHORTEST_KEY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found.
+
+    Attributes:
+        name: What was looked at.
+        ok: Whether all is well, or it does not matter here.
+        detail: What was found.
+        hint: What to do; empty when nothing has to be done.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+def python_version() -> Check:
+    """Whether this Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info[:2] >= _OLDEST
+    return Check("python", ok, found, "" if ok else "Python 3.11 or later is needed")
+
+
+def package(folder: Path) -> Check:
+    """Whether the imported `supervisor` is this project and not mixed up with Supervisord.
+
+    Args:
+        folder: Where the imported package lies.
+    """
+    if (folder / "supervisord.py").exists():
+        hint = "uninstall the distribution `supervisor` (Supervisord): it has the same import name"
+        return _wrong("package", f"{folder} holds Supervisord as well", hint)
+    ok = (folder / "messages.py").exists()
+    hint = "" if ok else "install grok-supervisor, or run from its folder"
+    return Check("package", ok, str(folder), hint)
+
+
+def configuration(settings: Settings | ConfigError) -> Check:
+    """Whether the settings could be loaded.
+
+    Args:
+        settings: The settings, or why there are none.
+    """
+    if isinstance(settings, ConfigError):
+        return _wrong("config", settings.message, settings.hint or "mend what is named")
+    limits = ", ".join(map(str, settings.quota.in_force)) or "no limits"
+    return _fine("config", f"{settings.upstream.base_url}, {limits}")
+
+
+def key_present(settings: Settings) -> Check:
+    """Whether there is a key that could be one.
+
+    Args:
+        settings: Hold it.
+    """
+    if not settings.has_key:
+        return _wrong(
+            "key",
+            "there is none",
+            "set GROK_API_KEY or XAI_API_KEY; without one, `run --simulate` works",
+        )
+    secret = settings.require_key().get_secret_value()
+    if ".x.ai" in settings.upstream.base_url and not secret.startswith("xai-"):
+        return _wrong("key", "it does not start with xai-", "copy it from console.x.ai again")
+    if len(secret) < _SHORTEST_KEY:
+        return _wrong("key", "it is too short to be one", "copy it again, whole")
+    return _fine("key", "present, and it looks like one")
+
+
+async def key_accepted(settings: Settings) -> Check:
+    """Whether the API takes the key; costs no tokens.
+
+    Args:
+        settings: Hold the key and the API's address.
+    """
+    # httpx and aiohttp: only this check needs them.
+    from supervisor.upstream.client import Upstream  # noqa: PLC0415
+    from supervisor.upstream.key import Key  # noqa: PLC0415
+
+    secret = settings.require_key().get_secret_value()
+    upstream = Upstream(settings.upstream.base_url, Key(secret), timeout=15.0)
+    path = "/api-key" if ".x.ai" in settings.upstream.base_url else "/models"
+    try:
+        outcome = await upstream.get(path)
+    finally:
+        await upstream.aclose()
+    if outcome.failure is None:
+        return _fine("key accepted", f"{settings.upstream.base_url}{path} answers")
+    hint = outcome.failure.hint or "try again, or check upstream.base_url"
+    return _wrong("key accepted", outcome.failure.text, hint)
+
+
+def roles(settings: Settings) -> Check:
+    """Whether every file in the roles directory is a usable role.
+
+    Args:
+        settings: Name the directory.
+    """
+    # It runs the plugins' own code, with all that they import.
+    from supervisor.loading.inventory import load_all  # noqa: PLC0415
+    from supervisor.logs import configure  # noqa: PLC0415
+
+    # What is wrong with them is told by this check itself.
+    configure("error", "auto", redact=str)
+    try:
+        inventory = load_all(settings.roles.directory)
+    except SupervisorError as error:
+        return _wrong("roles", error.message, error.hint or "create it, or set roles.directory")
+    if inventory.broken:
+        detail = "; ".join(error.message for error in inventory.broken)
+        return _wrong("roles", detail, inventory.broken[0].hint or "mend what is named")
+    names = ", ".join(inventory.roles) or "none yet"
+    return _fine("roles", f"{settings.roles.directory}: {names}")
+
+
+def store(settings: Settings) -> Check:
+    """Whether the store's folder can be written.
+
+    Args:
+        settings: Name the store.
+    """
+    url = settings.store.url
+    if not url.startswith("sqlite:///"):
+        return _fine("store", "PostgreSQL, not asked")
+    folder = Path(url.removeprefix("sqlite:///")).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if os.access(folder, os.W_OK):
+        return _fine("store", f"{folder} can be written")
+    return _wrong("store", f"{folder} cannot be written", "set store.url, or chmod the folder")
+
+
+def port(settings: Settings) -> Check:
+    """Whether the port is free, or already ours.
+
+    Args:
+        settings: Name host and port.
+    """
+    connection = Connection(settings)
+    try:
+        version = connection.get("/health").get("version")
+        return _fine("port", f"a supervisor ({version}) answers at {connection.address}")
+    except NotRunning as error:
+        if _is_free(settings.web.host, settings.web.port):
+            return _fine("port", f"{connection.address} is free")
+        return _wrong("port", error.message, "choose another web.port")
+    except SupervisorError as error:
+        return _wrong("port", error.message, error.hint)
+
+
+def clock(clock: Clock) -> Check:
+    """Whether the wall clock can be right; the quota is read back by it after a restart.
+
+    Args:
+        clock: The machine's.
+    """
+    ok = clock.wall() >= _PLAUSIBLE_SINCE
+    detail = "plausible" if ok else f"it shows {clock.wall():.0f} seconds since 1970"
+    return Check("clock", ok, detail, "" if ok else "set the machine's clock")
+
+
+def _is_free(host: str, number: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError:
+            return False
+    return True
+
+
+def _fine(name: str, detail: str) -> Check:
+    return Check(name, ok=True, detail=detail)
+
+
+def _wrong(name: str, detail: str, hint: str) -> Check:
+    return Check(name, ok=False, detail=detail, hint=hint)

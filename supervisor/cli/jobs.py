@@ -1,0 +1,89 @@
+"""`jobs`: list them, show one, cancel one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from cyclopts import App, Parameter
+
+from supervisor.cli.connection import Connection
+from supervisor.cli.output import print_json, table, talk
+from supervisor.cli.place import HERE, Place
+
+jobs = App(name="jobs", help="List jobs, show one, cancel one.", result_action="return_value")
+
+_AsJson = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+@jobs.default
+@jobs.command(name="list")
+def list_jobs(
+    *,
+    role: str | None = None,
+    status: str | None = None,
+    limit: int = 20,
+    as_json: _AsJson = False,
+    place: Place = HERE,
+) -> None:
+    """List jobs, newest first.
+
+    Args:
+        role: Only those of this role.
+        status: Only those that are queued, running, done, failed or cancelled.
+        limit: Most to list.
+        as_json: Print one JSON document.
+        place: Which supervisor.
+    """
+    wanted = {"role": role, "status": status, "limit": limit}
+    query = urlencode({name: value for name, value in wanted.items() if value is not None})
+    document = Connection(place.settings()).get(f"/api/jobs?{query}")
+    if as_json:
+        print_json(document)
+    elif document["jobs"]:
+        print(table(("id", "role", "status", "created", "runs", "error"), _rows(document["jobs"])))
+    else:
+        talk("there are no such jobs")
+
+
+@jobs.command
+def show(job: str, /, *, place: Place = HERE) -> None:
+    """Show a job with what it was given and what came out, as JSON.
+
+    Args:
+        job: Its id.
+        place: Which supervisor.
+    """
+    print_json(Connection(place.settings()).get(f"/api/jobs/{quote(job, safe='')}"))
+
+
+@jobs.command
+def cancel(job: str, /, *, place: Place = HERE) -> None:
+    """Cancel a job and what it has delegated.
+
+    Args:
+        job: Its id.
+        place: Which supervisor.
+    """
+    answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/cancel")
+    talk(f"{answer['id']} is {answer['status']}")
+
+
+def _rows(listed: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [
+        (
+            job["id"],
+            job["role"],
+            job["status"],
+            datetime.fromtimestamp(job["created"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            job["runs"],
+            _short(job["error"] or ""),
+        )
+        for job in listed
+    ]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"

@@ -1,0 +1,34 @@
+"""`run`: the supervisor itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from supervisor.cli.place import HERE, Place
+
+
+def run(
+    *,
+    simulate: Annotated[bool, Parameter(negative=())] = False,
+    host: str | None = None,
+    port: int | None = None,
+    place: Place = HERE,
+) -> int:
+    """Run the supervisor until SIGTERM or Ctrl-C.
+
+    Args:
+        simulate: Use a simulated Grok API inside this process; no key is needed.
+        host: Address to listen on, instead of web.host.
+        port: TCP port to listen on, instead of web.port; 0 for any that is free.
+        place: Which configuration.
+    """
+    given = {"web.host": host, "web.port": port}
+    settings = place.settings(
+        *(f"{key}={value}" for key, value in given.items() if value is not None)
+    )
+    # Everything comes with it: a second of imports that a wrong option need not wait for.
+    from supervisor.app import run as run_house  # noqa: PLC0415
+
+    return run_house(settings, simulate=simulate)

@@ -1,0 +1,31 @@
+"""`status`: how the house is, from `/health`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from supervisor.cli.connection import Connection
+from supervisor.cli.output import painter_for, print_json
+from supervisor.cli.place import HERE, Place
+from supervisor.cli.status_text import status_text
+
+
+def status(
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    place: Place = HERE,
+) -> None:
+    """Show roles, clients, what waits and why, and how full each window is.
+
+    Args:
+        as_json: Print one JSON document.
+        place: Which supervisor.
+    """
+    report = Connection(place.settings()).get("/health")
+    if as_json:
+        print_json(report)
+    else:
+        print(status_text(report, painter_for(sys.stdout)))

@@ -1,0 +1,125 @@
+"""A health report for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from supervisor.cli.output import Color, Painter, table
+
+_BAR = 24
+_STATES = {
+    "ok": Color.GOOD,
+    "running": Color.GOOD,
+    "paused": Color.WARNING,
+    "draining": Color.WARNING,
+    "starting": Color.WARNING,
+    "stopping": Color.WARNING,
+    "backing_off": Color.WARNING,
+    "halted": Color.BAD,
+    "failed": Color.BAD,
+}
+
+
+def status_text(report: Mapping[str, Any], painter: Painter) -> str:
+    """The report as lines.
+
+    Args:
+        report: What `/health` answers.
+        painter: Colours it, or not.
+    """
+    sections = [_head(report, painter)]
+    if "windows" not in report:
+        return sections[0]
+    sections.append("\n".join(_window(window, painter) for window in report["windows"]))
+    sections.append(_roles(report["roles"], painter))
+    sections.append(_clients(report["clients"]))
+    sections.append(_waiting({**report["roles"], **report["clients"]}))
+    sections.append(_broken(report["broken_plugins"], painter))
+    return "\n\n".join(section for section in sections if section)
+
+
+def _head(report: Mapping[str, Any], painter: Painter) -> str:
+    state = report["status"]
+    shown = painter.paint(state, _STATES.get(state, Color.STRONG))
+    reason = f": {report['reason']}" if report.get("reason") else ""
+    head = f"{shown}{reason}, version {report['version']}, up {_duration(report['uptime_s'])}"
+    pause = report.get("pause", {})
+    if pause.get("refusals"):
+        text = f"the API refused {pause['refusals']} times in a row for quota; sending is held back"
+        head += "\n" + painter.paint(text, Color.WARNING)
+    return head
+
+
+def _window(window: Mapping[str, Any], painter: Painter) -> str:
+    filled = min(_BAR, round(window["fill"] * _BAR))
+    color = Color.BAD if window["fill"] >= 1 else Color.GOOD
+    bar = painter.paint("#" * filled, color) + "." * (_BAR - filled)
+    free = f", next free in {window['next_free_s']:.1f} s" if window["next_free_s"] > 0 else ""
+    return f"{window['limit']:<26} [{bar}] {window['used']} of {window['amount']}{free}"
+
+
+def _roles(roles: Mapping[str, Any], painter: Painter) -> str:
+    if not roles:
+        return painter.paint("no roles", Color.FAINT)
+    rows = [
+        (
+            name,
+            one["state"],
+            one["jobs"]["running"],
+            one["jobs"]["queued"],
+            *_traffic(one),
+            one["restarts"],
+            one["last_error"][:60],
+        )
+        for name, one in roles.items()
+    ]
+    heads = ("role", "state", "jobs", "to-do", *_TRAFFIC, "restarts", "last error")
+    text = table(heads, rows, right=f"jobs to-do restarts {' '.join(_TRAFFIC)}")
+    return _paint_states(text, painter)
+
+
+def _clients(clients: Mapping[str, Any]) -> str:
+    rows = [(name, *_traffic(one)) for name, one in clients.items()]
+    return table(("client", *_TRAFFIC), rows, right=" ".join(_TRAFFIC)) if rows else ""
+
+
+_TRAFFIC = ("queued", "flying", "requests", "p50", "p99")
+
+
+def _traffic(one: Mapping[str, Any]) -> tuple[object, ...]:
+    waits = one.get("waits", {"p50_s": 0.0, "p99_s": 0.0})
+    return (
+        one["queued"],
+        one["in_flight"],
+        one["requests"],
+        f"{waits['p50_s']:.1f}s",
+        f"{waits['p99_s']:.1f}s",
+    )
+
+
+def _waiting(classes: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name} waits: {one['why']}" for name, one in classes.items() if one["why"])
+
+
+def _broken(broken: list[Mapping[str, Any]], painter: Painter) -> str:
+    lines = [f"{one['file']}:{one['line']}: {one['message']}" for one in broken]
+    return "\n".join(painter.paint(line, Color.BAD) for line in lines)
+
+
+def _paint_states(text: str, painter: Painter) -> str:
+    """Colour the states only now: colours have a length that would spoil the columns."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines[1:], start=1):
+        state = line.split(maxsplit=2)[1]
+        color = _STATES.get(state, Color.FAINT)
+        lines[number] = line.replace(f" {state} ", f" {painter.paint(state, color)} ", 1)
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

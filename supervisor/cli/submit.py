@@ -1,0 +1,117 @@
+"""`submit`: give a job to a role, and print what comes out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from supervisor.cli.connection import Connection
+from supervisor.cli.exits import FAILURE, OK
+from supervisor.cli.output import print_json, talk
+from supervisor.cli.place import HERE, Place
+from supervisor.errors import ConfigError
+
+_POLL = 30
+"""Seconds of one long poll."""
+
+
+def submit(  # noqa: PLR0913 - every one is an option of the command line
+    role: str,
+    text: Annotated[str | None, Parameter(name="INPUT")] = None,
+    /,
+    *,
+    file: Path | None = None,
+    key: str = "",
+    priority: str | None = None,
+    wait: bool = True,
+    as_text: Annotated[bool, Parameter(name="--text", negative=())] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    place: Place = HERE,
+) -> int:
+    """Give a job to a role and print its result as JSON.
+
+    The input is the argument, else the file, else what comes on stdin. A JSON object or array is
+    sent as such, anything else as text.
+
+    Args:
+        role: Who is to do it.
+        text: The input; - reads stdin.
+        file: Read the input from this file.
+        key: The same key twice is the same job.
+        priority: 0 (most urgent) to 99, or urgent, high, medium, low, lowest.
+        wait: Wait for the end; otherwise print the job at once.
+        as_text: Send the input as text, even if it looks like JSON.
+        as_json: Print the whole job instead of its result alone.
+        place: Which supervisor.
+    """
+    settings = place.settings()
+    given = _read(text, file)
+    document: dict[str, Any] = {"role": role, "input": given if as_text else as_value(given)}
+    if key:
+        document["key"] = key
+    if priority is not None:
+        document["priority"] = int(priority) if priority.isdecimal() else priority
+    connection = Connection(settings)
+    job = connection.post("/api/jobs", document)
+    if not wait:
+        print_json(job)
+        return OK
+    return _finish(_wait(connection, job), as_json=as_json)
+
+
+def as_value(text: str) -> Any:
+    """A JSON object or array as such; anything else stays text.
+
+    Args:
+        text: The input as given.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _read(text: str | None, file: Path | None) -> str:
+    if text is not None and file is not None:
+        raise ConfigError("expected the input once, got: both an argument and --file")
+    if text is not None and text != "-":
+        return text
+    if file is not None:
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(f"cannot read {file}: {error}") from error
+    if text is None and sys.stdin.isatty():
+        raise ConfigError(
+            "expected an input, got: none", hint="give it as argument, with --file, or on stdin"
+        )
+    return sys.stdin.read()
+
+
+def _wait(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
+    path = f"/api/jobs/{quote(job['id'], safe='')}?wait={_POLL}s"
+    try:
+        while job["status"] in ("queued", "running"):
+            job = connection.get(path, patience=_POLL)
+    except KeyboardInterrupt:
+        talk(f"job {job['id']} goes on; see it with `python -m supervisor jobs show {job['id']}`")
+        raise
+    return job
+
+
+def _finish(job: dict[str, Any], *, as_json: bool) -> int:
+    done = job["status"] == "done"
+    if as_json:
+        print_json(job)
+    elif done:
+        print_json(job["result"])
+    if not done:
+        talk(f"error: job {job['id']} {job['status']}: {job['error'] or 'by somebody'}")
+    return OK if done else FAILURE

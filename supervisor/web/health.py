@@ -1,0 +1,121 @@
+"""How the house is, as one JSON value made of the snapshots. Pure.
+
+`/health`, the start page and `status` on the command line all show this same value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
+from supervisor.jobs.job import JobsSnapshot, RoleJobs
+from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
+from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
+
+
+def brief(broker: BrokerSnapshot, *, version: str, uptime: float) -> dict[str, Any]:
+    """What anybody may know.
+
+    Args:
+        broker: The broker as it is now.
+        version: The version that runs.
+        uptime: Seconds since the start.
+    """
+    status = "ok" if broker.state == "open" else broker.state
+    return {"status": status, "version": version, "uptime_s": round(uptime, 1)}
+
+
+def health(
+    broker: BrokerSnapshot, team: TeamSnapshot, jobs: JobsSnapshot, *, version: str, uptime: float
+) -> dict[str, Any]:
+    """Everything there is to know at a glance.
+
+    Args:
+        broker: The broker as it is now.
+        team: The roles as they are now.
+        jobs: How many jobs stand how.
+        version: The version that runs.
+        uptime: Seconds since the start.
+    """
+    traffic = {one.name: one for one in broker.classes}
+    names = {role.name for role in team.roles}
+    return {
+        **brief(broker, version=version, uptime=uptime),
+        "reason": broker.reason,
+        "windows": [_window(window) for window in broker.quota.windows],
+        "pause": _pause(broker.quota),
+        "roles": {
+            role.name: {
+                **_role(role),
+                **_traffic(traffic.get(role.name)),
+                "jobs": _jobs(jobs.roles.get(role.name)),
+            }
+            for role in team.roles
+        },
+        "clients": {
+            name: {"priority": one.priority, "share": one.share, **_traffic(one)}
+            for name, one in traffic.items()
+            if name not in names
+        },
+        "restarts": sum(role.restarts for role in team.roles),
+        "broken_plugins": [
+            {"file": one.file, "line": one.line, "message": one.message} for one in team.broken
+        ],
+    }
+
+
+def _window(window: WindowSnapshot) -> dict[str, Any]:
+    return {
+        "limit": window.limit,
+        "used": window.used,
+        "amount": window.amount,
+        "fill": round(window.used / window.amount, 4),
+        "next_free_s": round(window.next_free, 3),
+    }
+
+
+def _pause(quota: QuotaSnapshot) -> dict[str, Any]:
+    pause = quota.pause
+    return {"by_hand": pause.by_hand, "probing": pause.probing, "refusals": pause.refusals}
+
+
+def _role(role: RoleSnapshot) -> dict[str, Any]:
+    return {
+        "description": role.description,
+        "state": role.state,
+        "since_s": round(role.since_seconds, 1),
+        "restarts": role.restarts,
+        "last_error": role.last_error,
+        "priority": role.priority,
+        "share": role.share,
+    }
+
+
+def _jobs(jobs: RoleJobs | None) -> dict[str, int]:
+    jobs = jobs or RoleJobs()
+    return {
+        "queued": jobs.queued,
+        "running": jobs.running,
+        "done": jobs.done,
+        "failed": jobs.failed,
+        "cancelled": jobs.cancelled,
+    }
+
+
+def _traffic(one: ClassSnapshot | None) -> dict[str, Any]:
+    """What a class has asked for; a role that has no class yet has asked for nothing."""
+    if one is None:
+        return {"queued": 0, "in_flight": 0, "requests": 0, "attempts": 0, "why": ""}
+    return {
+        "queued": one.queued,
+        "in_flight": one.in_flight,
+        "requests": one.requests,
+        "attempts": one.attempts,
+        "answered": one.answered,
+        "failed": one.failed,
+        "refused": one.refused,
+        "tokens": {"prompt": one.prompt_tokens, "completion": one.completion_tokens},
+        "cost_usd": one.cost_usd,
+        "waits": {"p50_s": round(one.wait_p50, 4), "p99_s": round(one.wait_p99, 4)},
+        "why": one.why,
+    }

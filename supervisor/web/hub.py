@@ -1,0 +1,107 @@
+"""What the doors need of the house, in one frozen value that the composition root fills.
+
+The protocols name exactly what is used here, so that a test can put something smaller in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from supervisor.broker.broker import Broker
+from supervisor.clock import Clock
+from supervisor.config.settings import Settings
+from supervisor.jobs.job import Job, JobsSnapshot, JobStatus
+from supervisor.ledger.ledger import Ledger
+from supervisor.messages import JsonValue
+from supervisor.team.snapshot import TeamSnapshot
+from supervisor.upstream.outcome import Outcome
+
+
+class JobDesk(Protocol):
+    """Where jobs are handed in and asked after; see `jobs.Jobs` for what each call promises."""
+
+    async def submit(
+        self, role: str, job_input: JsonValue, *, key: str = "", priority: int | None = None
+    ) -> Job: ...
+    async def get(self, job_id: str) -> Job: ...
+    async def list(
+        self, *, role: str | None = None, status: JobStatus | None = None, limit: int = 100
+    ) -> Sequence[Job]: ...
+    async def cancel(self, job_id: str) -> Job: ...
+    async def wait(self, job_id: str) -> Job: ...
+    def snapshot(self) -> JobsSnapshot: ...
+
+
+class Team(Protocol):
+    """The roles at work."""
+
+    def snapshot(self) -> TeamSnapshot:
+        """How every role stands; from memory."""
+        ...
+
+    async def start(self, name: str) -> None:
+        """Start a stopped or failed role.
+
+        Raises:
+            UnknownRole: No such role.
+        """
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Stop a role; its jobs wait.
+
+        Raises:
+            UnknownRole: No such role.
+        """
+        ...
+
+    async def restart(self, name: str) -> None:
+        """Stop a role and start it, with a fresh restart budget.
+
+        Raises:
+            UnknownRole: No such role.
+        """
+        ...
+
+    async def reload(self, name: str) -> None:
+        """Read its file again; the old one goes on where the new one is no usable role.
+
+        Raises:
+            UnknownRole: No such role.
+            PluginInvalid: The file is no usable role.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """Everything behind the doors.
+
+    Attributes:
+        settings: The settings as loaded.
+        broker: The only way to the key.
+        jobs: Durable jobs.
+        team: Roles at work.
+        ledger: What was used.
+        clock: Tells the time.
+        started: Monotonic seconds at which the process began.
+        ready: Says why the process is not ready yet or any more; empty when it is.
+        classes: Names of all traffic classes there are now. Asked for every gateway request, so
+            it has to be as cheap as the keys of a dict.
+        models: Fetches the API's list of models.
+        version: What `/health` reports.
+    """
+
+    settings: Settings
+    broker: Broker
+    jobs: JobDesk
+    team: Team
+    ledger: Ledger
+    clock: Clock
+    started: float
+    ready: Callable[[], str]
+    classes: Callable[[], Collection[str]]
+    models: Callable[[], Awaitable[Outcome]]
+    version: str

@@ -1,0 +1,105 @@
+"""Jobs over HTTP: hand in, look, wait, cancel."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from supervisor.errors import UnknownRole
+from supervisor.jobs.job import Job
+from supervisor.web.closing import Closing
+from supervisor.web.document import document
+from supervisor.web.hangup import until_hangup
+from supervisor.web.hub import Hub
+from supervisor.web.inbound import read_body
+from supervisor.web.job_form import read_new_job, read_selection, read_wait
+
+_BULKY = frozenset({"input", "result", "detail"})
+
+
+class JobsApi:
+    """The endpoints below `/api/jobs`.
+
+    Args:
+        hub: Has the jobs, and the roles that can do them.
+        closing: Ends long polls when the server closes.
+    """
+
+    def __init__(self, hub: Hub, closing: Closing) -> None:
+        self._hub = hub
+        self._closing = closing
+
+    async def submit(self, request: Request) -> Response:
+        """Accept a job: 202 with the job, which is durable by then.
+
+        Raises:
+            InvalidRequest: The body describes no job.
+            UnknownRole: No such role.
+        """
+        declared = request.headers.get("content-length", "").encode("latin-1")
+        body = await read_body(
+            request.receive, declared=declared, most=self._hub.settings.web.max_body
+        )
+        new = read_new_job(body or b"")
+        self._require_role(new.role)
+        job = await self._hub.jobs.submit(new.role, new.input, key=new.key, priority=new.priority)
+        return document(job, status=202, headers={"location": f"/api/jobs/{job.id}"})
+
+    async def get(self, request: Request) -> Response:
+        """Show a job; with `?wait=30s` once it has ended or the time is over.
+
+        Raises:
+            InvalidRequest: The time is no duration.
+            UnknownJob: No such job.
+        """
+        job_id: str = request.path_params["id"]
+        seconds = read_wait(request.query_params)
+        job = await self._hub.jobs.get(job_id)
+        if seconds is None or job.status.ended:
+            return document(job)
+        await request.body()
+        # The client may be gone by now; then this goes nowhere, which is what it should.
+        ended = await until_hangup(request.receive, self._ended(job_id, seconds))
+        return document(ended or job)
+
+    async def list(self, request: Request) -> Response:
+        """List jobs, newest first, without what they were given and what came out.
+
+        Raises:
+            InvalidRequest: A parameter has no sense.
+        """
+        wanted = read_selection(request.query_params)
+        jobs = await self._hub.jobs.list(role=wanted.role, status=wanted.status, limit=wanted.limit)
+        return document({"jobs": [_summary(job) for job in jobs]})
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job and what it has delegated.
+
+        Raises:
+            UnknownJob: No such job.
+        """
+        return document(await self._hub.jobs.cancel(request.path_params["id"]))
+
+    async def _ended(self, job_id: str, seconds: float) -> Job:
+        with self._closing.at_most(seconds):
+            await self._hub.jobs.wait(job_id)
+        return await self._hub.jobs.get(job_id)
+
+    def _require_role(self, name: str) -> None:
+        """A job for a role that is not there would wait unseen; a slip of the pen is likelier."""
+        snapshot = self._hub.team.snapshot()
+        known = sorted(role.name for role in snapshot.roles)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            guess = f'did you mean "{near[0]}"? ' if near else ""
+            raise UnknownRole(
+                f'no role is called "{name[:64]}"',
+                hint=f"{guess}known are: {', '.join(known) or 'none'}",
+            )
+
+
+def _summary(job: Job) -> dict[str, object]:
+    return {name: value for name, value in asdict(job).items() if name not in _BULKY}

@@ -1,0 +1,59 @@
+"""A ledger that a test can watch, slow down and break."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from supervisor.errors import StoreError
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.memory import MemoryLedger
+
+
+class WatchedLedger(MemoryLedger):
+    """Remembers what was written down, in order.
+
+    Attributes:
+        recorded: Attempts written down before sending.
+        settled: Attempts and how they ended.
+        broken: Raised by `record`, until a test takes it away.
+        slow: Seconds that writing down takes.
+        premature: Attempts settled before they were written down; there must be none.
+        then: Called as soon as an attempt is written down, before anybody hears of it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[Attempt] = []
+        self.settled: list[tuple[Attempt, Settlement]] = []
+        self.premature: list[Attempt] = []
+        self.broken: Exception | None = None
+        self.slow = 0.0
+        self.then: Callable[[], object] | None = None
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        if self.slow:
+            await anyio.sleep(self.slow)
+        if self.broken is not None:
+            raise self.broken
+        await super().record(attempts)
+        self.recorded.extend(attempts)
+        if self.then is not None:
+            asyncio.get_running_loop().call_soon(self.then)
+
+    def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        if attempt not in self.recorded:
+            self.premature.append(attempt)
+            return
+        super().settle(attempt, settlement)
+        self.settled.append((attempt, settlement))
+
+    @property
+    def outcomes(self) -> list[str]:
+        """How the attempts ended, in order."""
+        return [settlement.outcome for _, settlement in self.settled]
+
+
+FULL_DISK = StoreError("cannot write data/supervisor.sqlite: disk is full", hint="make room")

@@ -1,0 +1,92 @@
+"""What every test gets: one event loop, virtual time on request, and two watchmen.
+
+The watchmen are the rules that a test forgets to check: our code never blocks the event loop, and
+no task outlives the test that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+from supervisor.clock import LoopClock
+from supervisor.testing import VirtualLoop
+
+# A shared machine is no place for deadlines; in CI every run tries the same examples.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+_PASSES = 20
+"""Turns of the loop that a cancelled task gets to end in before it counts as left over."""
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """asyncio; in virtual time for a test that takes the `virtual` fixture.
+
+    A module whose async fixtures live longer than a test defines its own, with a wider scope.
+    """
+    options = {"loop_factory": VirtualLoop} if "virtual" in request.fixturenames else {}
+    return "asyncio", options
+
+
+@pytest.fixture
+def virtual() -> LoopClock:
+    """Virtual time: sleeping costs nothing. The clock that goes with it."""
+    return LoopClock()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on; prefer binding port 0 where possible."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(autouse=True)
+def _loop_never_blocks() -> Iterator[None]:
+    """Make a blocking call of `supervisor` on the event loop's thread an error."""
+    with blockbuster_ctx("supervisor"):
+        yield
+
+
+def _started_tasks() -> set[asyncio.Task[Any]]:
+    """All tasks but this one and the one by which anyio's test runner waits for it."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    return {task for task in tasks if "TestRunner" not in repr(task.get_coro())}
+
+
+@pytest.fixture
+async def no_tasks_left() -> AsyncIterator[None]:
+    """Fail when a task outlives the test and its other fixtures."""
+    before = _started_tasks()
+    yield
+    left = _started_tasks() - before
+    for _ in range(_PASSES):
+        if not left:
+            return
+        await asyncio.sleep(0)
+        left = _started_tasks() - before
+    names = sorted(f"{task.get_name()}: {task.get_coro()!r}" for task in left)
+    for task in left:
+        task.cancel()
+    pytest.fail("left running: " + ", ".join(names))
+
+
+@pytest.fixture(autouse=True)
+def _watch_tasks(request: pytest.FixtureRequest) -> None:
+    """Ask for `no_tasks_left` in every async test; first in, so that it looks last."""
+    function = getattr(request, "function", None)
+    if inspect.iscoroutinefunction(function) and "anyio_backend" in request.fixturenames:
+        request.getfixturevalue("no_tasks_left")

@@ -1,0 +1,91 @@
+"""The key is in memory and on the wire, and nowhere else."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.messages import Request
+from supervisor.upstream.key import Key
+from tests.upstream.api import FAKE_KEY, ScriptedApi, upstream_of
+
+
+def test_a_key_shows_nothing() -> None:
+    """No way of turning a key into text shows it."""
+    key = Key(FAKE_KEY)
+    for text in (repr(key), str(key), f"{key}", f"{[key]}", "%s" % key, ascii(key)):  # noqa: UP031
+        assert FAKE_KEY not in text
+        assert "test" not in text
+
+
+@pytest.mark.xfail(strict=True, reason="Key has slots and no __reduce__, so pickle takes the secret")
+def test_a_key_is_never_pickled() -> None:
+    """What is pickled ends up in files and in other processes; a key must not."""
+    with pytest.raises(TypeError):
+        pickle.dumps(Key(FAKE_KEY))
+    with pytest.raises(TypeError):
+        copy.deepcopy(Key(FAKE_KEY))
+
+
+def test_authorization() -> None:
+    """The header carries the key; a server that wants none gets none."""
+    assert Key(FAKE_KEY).authorization() == {"authorization": f"Bearer {FAKE_KEY}"}
+    assert Key("").authorization() == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {FAKE_KEY}. You can obtain one from https://console.x.ai",
+        f'{{"code":"x","error":"{FAKE_KEY}"}}',
+        f"Bearer {FAKE_KEY}",
+        f"{FAKE_KEY}{FAKE_KEY}",
+        "xai-somebody-elses-not-a-real-key",
+        "gsk_not-a-real-key-of-another-vendor",
+        "sk-not-a-real-key-of-a-third-vendor",
+    ],
+)
+def test_redaction(text: str) -> None:
+    """This key, and whatever looks like one, is taken out of a text; the words around it stay."""
+    redacted = Key(FAKE_KEY).redact(text)
+    assert "not-a-real-key" not in redacted
+    assert "***" in redacted
+    if text.startswith("Incorrect"):
+        assert redacted.startswith("Incorrect API key provided: ***")
+
+
+@given(before=st.text(), after=st.text(), secret=st.text("abcXYZ019-_.", min_size=8))
+def test_any_secret_is_redacted(before: str, after: str, secret: str) -> None:
+    """Whatever a key looks like, and wherever it stands, it is gone afterwards."""
+    redacted = Key(secret).redact(before + secret + after)
+    assert secret not in redacted
+
+
+def test_a_text_without_a_key_stays() -> None:
+    """Redaction leaves ordinary words alone, with a key or without."""
+    text = "a task-scheduler risk-management note on sk-learn"
+    assert Key(FAKE_KEY).redact(text) == text
+    assert Key("").redact(text) == text
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="client._prepare raises on a malformed body with the bearer header among its locals",
+)
+async def test_no_traceback_holds_the_key() -> None:
+    """A traceback with local variables, as error reporters send it, stays harmless."""
+    upstream = upstream_of(ScriptedApi())
+    asked = Request(id="a", traffic_class="code", body=b"{nope", stream=True)
+    text = ""
+    try:
+        async with upstream.stream(asked):
+            pass
+    except ValueError as error:
+        lines = traceback.TracebackException.from_exception(error, capture_locals=True)
+        text = "".join(lines.format())
+    assert FAKE_KEY not in text

@@ -1,0 +1,237 @@
+"""The real transport on a real socket: what the HTTP edge of other tests cannot show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from supervisor.messages import Request
+from supervisor.upstream.client import Upstream
+from supervisor.upstream.failures import FailureKind
+from supervisor.upstream.key import Key
+from tests.upstream.api import FAKE_KEY, WHOLE_STREAM, completion
+
+BODY = completion()
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+WHOLE = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+ASKED = Request(id="a", traffic_class="code", body=b'{"model":"grok-4.7"}')
+STREAMED = Request(id="a", traffic_class="code", body=b'{"model":"grok-4.7"}', stream=True)
+
+Peer = Callable[["Connection"], Awaitable[None]]
+
+
+class Connection:
+    """One connection as the server sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.heads: list[bytes] = []
+        self.hung_up = anyio.Event()
+
+    async def request(self) -> None:
+        """Read one request."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        await self.reader.readexactly(length)
+
+    async def say(self, data: bytes) -> None:
+        """Send bytes."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def end(self) -> None:
+        """Wait until the client hangs up."""
+        while await self.reader.read(1024):
+            pass
+        self.hung_up.set()
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n" % len(data) + data + b"\r\n"
+
+
+@asynccontextmanager
+async def served(peer: Peer, *, timeout: float = 5.0) -> AsyncIterator[tuple[Upstream, list[Connection]]]:
+    """An upstream over the pooled transport, talking to a scripted server."""
+    connections: list[Connection] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer)
+        connections.append(connection)
+        try:
+            await peer(connection)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            connection.hung_up.set()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream = Upstream(f"http://127.0.0.1:{port}/v1/", Key(FAKE_KEY), timeout=timeout)
+    with anyio.fail_after(5):
+        async with server:
+            try:
+                yield upstream, connections
+            finally:
+                await upstream.aclose()
+                for connection in connections:
+                    connection.writer.close()
+
+
+async def test_one_connection_is_used_again() -> None:
+    """Attempts one after the other share a connection, and the key goes with each."""
+
+    async def peer(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.say(WHOLE)
+
+    async with served(peer) as (upstream, connections):
+        for _ in range(3):
+            outcome = await upstream.send(ASKED)
+            assert (outcome.status, outcome.body, outcome.failure) == (200, BODY, None)
+    (connection,) = connections
+    assert len(connection.heads) == 3
+    assert all(head.startswith(b"POST /v1/chat/completions ") for head in connection.heads)
+    assert all(FAKE_KEY.encode() in head for head in connection.heads)
+    assert all(b"grok-supervisor" in head for head in connection.heads)
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection is a failure that says where it was tried."""
+    async with served(Connection.end) as (upstream, _):
+        pass
+    outcome = await upstream.send(ASKED)
+    await upstream.aclose()
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.CONNECTION
+    assert upstream.base_url in outcome.failure.hint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        HEAD + b"content-length: 999\r\n\r\n" + BODY,
+        CHUNKED + chunk(b'{"half":'),
+    ],
+    ids=["nothing", "half a head", "half a body", "half the chunks"],
+)
+async def test_a_cut_connection(said: bytes) -> None:
+    """Wherever the server hangs up, the attempt has failed of its connection."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(said)
+
+    async with served(peer) as (upstream, _):
+        outcome = await upstream.send(ASKED)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.CONNECTION
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="httpx-aiohttp maps no aiohttp.ClientResponseError: Upstream.send raises it",
+)
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n"])
+async def test_another_protocol(said: bytes) -> None:
+    """A server that does not speak HTTP is a failed attempt, not a crash."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(said)
+
+    async with served(peer) as (upstream, _):
+        outcome = await upstream.send(ASKED)
+    assert outcome.failure is not None
+
+
+async def test_a_silent_server_times_out() -> None:
+    """Without a byte for `timeout` seconds the attempt is given up and the connection closed."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.end()
+
+    async with served(peer, timeout=0.05) as (upstream, connections):
+        outcome = await upstream.send(ASKED)
+        await connections[0].hung_up.wait()
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.TIMEOUT
+
+
+async def test_a_cut_stream() -> None:
+    """A stream whose connection breaks has failed, after the events that came."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(CHUNKED + chunk(WHOLE_STREAM[0]))
+
+    passed = b""
+    async with served(peer) as (upstream, _), upstream.stream(STREAMED) as attempt:
+        assert attempt.events is not None
+        async for raw in attempt.events:
+            passed += raw
+        assert attempt.failure is not None
+        assert attempt.failure.kind is FailureKind.CONNECTION
+    assert passed == WHOLE_STREAM[0]
+
+
+async def endless(connection: Connection) -> None:
+    """Begin a stream and wait for the client to hang up."""
+    await connection.request()
+    await connection.say(CHUNKED + chunk(WHOLE_STREAM[0]))
+    await connection.end()
+
+
+async def test_leaving_a_stream_hangs_up() -> None:
+    """The server learns at once that nobody listens any more, and stops writing tokens."""
+    async with served(endless) as (upstream, connections):
+        async with upstream.stream(STREAMED) as attempt:
+            assert attempt.failure is None
+        await connections[0].hung_up.wait()
+
+
+async def test_cancelling_a_stream_hangs_up() -> None:
+    """So it does when the reader is cancelled in the middle."""
+    async with served(endless) as (upstream, connections):
+        begun = anyio.Event()
+
+        async def listen() -> None:
+            async with upstream.stream(STREAMED) as attempt:
+                assert attempt.events is not None
+                async for _ in attempt.events:
+                    begun.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            await begun.wait()
+            tasks.cancel_scope.cancel()
+        await connections[0].hung_up.wait()
+
+
+async def test_cancelling_an_attempt_hangs_up() -> None:
+    """An attempt that nobody waits for does not keep its connection."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        asked.set()
+        await connection.end()
+
+    asked = anyio.Event()
+    async with served(peer) as (upstream, connections):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upstream.send, ASKED)
+            await asked.wait()
+            tasks.cancel_scope.cancel()
+        await connections[0].hung_up.wait()

@@ -1,0 +1,1 @@
+"""The doors are tested on the machine's own clocks: sockets know no others."""

@@ -1,0 +1,283 @@
+"""Jobs, roles, queue, usage and models over HTTP."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+import pytest
+from starlette.requests import Request
+
+from supervisor.clock import LoopClock
+from supervisor.jobs.job import JobStatus
+from supervisor.upstream.failures import Failure, FailureKind
+from supervisor.upstream.outcome import Outcome
+from supervisor.web.closing import Closing
+from supervisor.web.identity import Doorkeeper
+from supervisor.web.models import FRESH, Models
+from tests.web.house import CHAT, QUESTION, open_house, until, waiting
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_job_is_accepted_with_its_id() -> None:
+    """A job is answered with 202, its id and where to look."""
+    async with open_house() as house:
+        response = await house.client.post(
+            "/api/jobs", json={"role": "quality", "input": {"a": [1]}, "priority": "high"}
+        )
+    assert response.status_code == 202
+    job = response.json()
+    assert (job["id"], job["status"], job["priority"]) == ("j1", "queued", 20)
+    assert response.headers["location"] == "/api/jobs/j1"
+    assert house.jobs.kept["j1"].input == {"a": [1]}
+
+
+async def test_same_key_is_the_same_job() -> None:
+    """The same key for the same role twice is one job."""
+    async with open_house() as house:
+        document = {"role": "quality", "input": None, "key": "k"}
+        first = (await house.client.post("/api/jobs", json=document)).json()
+        second = (await house.client.post("/api/jobs", json=document)).json()
+    assert first["id"] == second["id"]
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ([], "expected a JSON object"),
+        ({"input": 1}, "expected role to name a role, got: null"),
+        ({"role": "quality"}, "expected an input, got: none"),
+        ({"role": "quality", "input": 1, "key": 5}, "expected key to be a string, got: 5"),
+        ({"role": "quality", "input": 1, "priority": 100}, "got: 100"),
+        ({"role": "quality", "input": 1, "priority": "soon"}, 'got: "soon"'),
+        ({"role": "quality", "input": 1, "priority": True}, "got: true"),
+        ({"role": "quality", "input": 1, "prio": 1}, 'unknown field "prio"'),
+    ],
+)
+async def test_what_is_no_job_is_refused(document: object, text: str) -> None:
+    """A body that describes no job is refused with what was expected; nothing is kept."""
+    async with open_house() as house:
+        response = await house.client.post("/api/jobs", json=document)
+    assert response.status_code == 400
+    assert text in response.json()["error"]["message"]
+    assert not house.jobs.kept
+
+
+async def test_job_for_nobody_is_refused() -> None:
+    """A role that is not there is an error with a guess, not a job that waits for ever."""
+    async with open_house() as house:
+        response = await house.client.post("/api/jobs", json={"role": "qualty", "input": 1})
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "unknown_role"
+    assert 'did you mean "quality"?' in response.json()["error"]["message"]
+
+
+async def test_invalid_json_is_refused() -> None:
+    """A body that is no JSON is refused, not crashed on."""
+    async with open_house() as house:
+        response = await house.client.post("/api/jobs", content=b"{")
+    assert response.status_code == 400
+
+
+async def test_long_poll_returns_at_the_end_of_the_job() -> None:
+    """A long poll comes back as soon as the job has ended, with its result."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", 1)
+        async with anyio.create_task_group() as tasks:
+            found: list[httpx.Response] = []
+
+            async def poll() -> None:
+                found.append(await house.client.get("/api/jobs/j1?wait=30s"))
+
+            tasks.start_soon(poll)
+            await anyio.wait_all_tasks_blocked()
+            assert not found
+            house.jobs.finish("j1", {"findings": []})
+    assert found[0].json()["status"] == "done"
+    assert found[0].json()["result"] == {"findings": []}
+
+
+async def test_long_poll_returns_when_its_time_is_over() -> None:
+    """A long poll whose time is over shows the job as it stands."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", 1)
+        response = await house.client.get("/api/jobs/j1?wait=1ms")
+    assert response.json()["status"] == "queued"
+
+
+async def test_ended_job_is_shown_without_waiting() -> None:
+    """A job that has ended is shown at once, however long the poll."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", 1)
+        house.jobs.finish("j1", None, error="JobFailed: no")
+        response = await house.client.get("/api/jobs/j1?wait=10m")
+    assert (response.json()["status"], response.json()["error"]) == ("failed", "JobFailed: no")
+
+
+async def test_jobs_are_listed_without_their_bulk() -> None:
+    """A list shows how jobs stand, newest first, without inputs and results."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", "long text")
+        await house.jobs.submit("code", "more")
+        house.jobs.finish("j1", "result")
+        everything = (await house.client.get("/api/jobs")).json()["jobs"]
+        done = (await house.client.get("/api/jobs?status=done&role=quality&limit=5")).json()["jobs"]
+    assert [job["id"] for job in everything] == ["j2", "j1"]
+    assert [job["id"] for job in done] == ["j1"]
+    assert not {"input", "result", "detail"} & set(everything[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/api/jobs?status=lost", 400, 'got: "lost"'),
+        ("/api/jobs?limit=0", 400, "from 1 to 1000"),
+        ("/api/jobs?limit=many", 400, 'got: "many"'),
+        ("/api/jobs/none", 404, 'no job has the id "none"'),
+        ("/api/jobs/none?wait=soon", 400, "wait: expected a duration"),
+    ],
+)
+async def test_questions_without_sense_are_refused(path: str, status: int, text: str) -> None:
+    """A parameter or an id without sense is told with what was expected."""
+    async with open_house() as house:
+        response = await house.client.get(path)
+    assert response.status_code == status
+    assert text in response.json()["error"]["message"]
+
+
+async def test_job_is_cancelled() -> None:
+    """A job can be cancelled by its id."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", 1)
+        response = await house.client.post("/api/jobs/j1/cancel")
+    assert response.json()["status"] == JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [("start", "running"), ("stop", "stopped"), ("restart", "running"), ("reload", "running")],
+)
+async def test_role_is_acted_on_and_shown(action: str, state: str) -> None:
+    """Each action reaches the team and is answered with how the role stands then."""
+    async with open_house() as house:
+        response = await house.client.post(f"/api/roles/quality/{action}")
+    assert house.team.asked == [(action, "quality")]
+    assert response.json()["state"] == state
+
+
+async def test_role_errors_are_told() -> None:
+    """An unknown role is 404, a file that is no role 422 with file and line."""
+    async with open_house() as house:
+        unknown = await house.client.post("/api/roles/nobody/stop")
+        broken = await house.client.post("/api/roles/broken/reload")
+        listed = await house.client.get("/api/roles")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_role")
+    assert broken.status_code == 422
+    assert "roles/broken.py:7" in broken.json()["error"]["message"]
+    assert [role["name"] for role in listed.json()["roles"]] == ["quality", "code"]
+
+
+async def test_brake_stops_sending_and_lets_go() -> None:
+    """While paused requests queue and say why; after resume they go."""
+    async with open_house(limits=["100 requests / minute"]) as house:
+        await house.client.post("/api/pause", json={"reason": "deploy"})
+        async with anyio.create_task_group() as tasks:
+            found: list[httpx.Response] = []
+
+            async def ask() -> None:
+                found.append(await house.client.post(CHAT, json=QUESTION))
+
+            tasks.start_soon(ask)
+            await until(lambda: waiting(house))
+            queued = (await house.client.get("/api/queue")).json()
+            assert not found
+            resumed = (await house.client.post("/api/resume")).json()
+    assert (queued["state"], queued["reason"], queued["queued"]) == ("paused", "deploy", 1)
+    assert any(one["why"] for one in queued["classes"])
+    assert resumed["state"] == "open"
+    assert found[0].status_code == 200
+
+
+async def test_pause_takes_an_object_or_nothing() -> None:
+    """A pause with a body that is no object is refused."""
+    async with open_house() as house:
+        response = await house.client.post("/api/pause", content=b"[]")
+    assert response.status_code == 400
+
+
+async def test_usage_is_told_by_day_and_class() -> None:
+    """Usage comes from the ledger, by day, class and model."""
+    async with open_house() as house:
+        await house.client.post(CHAT, json=QUESTION)
+        rows = (await house.client.get("/api/usage")).json()["usage"]
+    assert (rows[0]["traffic_class"], rows[0]["model"]) == ("gateway", "grok-4.7")
+    assert (rows[0]["prompt"], rows[0]["completion"], rows[0]["cost"]) == (3, 2, 0.0)
+
+
+LIST = {"object": "list", "data": [{"id": "grok-4.7", "object": "model"}, {"id": "a/b"}]}
+
+
+async def test_models_are_fetched_once_a_minute() -> None:
+    """The list of models is the API's own, fetched once however many ask."""
+    async with open_house() as house:
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json=LIST)
+
+        house.api.answer = answer
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(house.client.get, "/v1/models")
+        response = await house.client.get("/v1/models")
+        one = await house.client.get("/v1/models/a/b")
+        none = await house.client.get("/v1/models/grok-99")
+    assert response.json() == LIST
+    assert len(house.api.seen) == 1
+    assert one.json() == {"id": "a/b"}
+    assert none.status_code == 404
+    assert "grok-4.7" in none.json()["error"]["message"]
+
+
+async def test_models_errors_are_told() -> None:
+    """An API that gives no list is told as any other upstream error."""
+    async with open_house() as house:
+        house.api.refuse(503, {"code": "x", "error": "down"})
+        response = await house.client.get("/v1/models")
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "down"
+
+
+async def test_old_list_serves_where_no_new_one_comes(virtual: LoopClock) -> None:
+    """When the API fails after the list has aged, the old one is given out."""
+    outcomes = [
+        Outcome(200, {}, b'{"data": [{"id": "m"}, 5]}', None, None),
+        Outcome(0, {}, b"", Failure(FailureKind.CONNECTION, "cut"), None),
+    ]
+
+    async def fetch() -> Outcome:
+        return outcomes.pop(0)
+
+    keeper = Doorkeeper(token="", clients={}, classes=lambda: ())
+    models = Models(fetch, doorkeeper=keeper, clock=virtual)
+
+    scope = {"type": "http", "headers": [], "path_params": {"id": "m"}}
+    await models.list(Request(scope))
+    await anyio.sleep(FRESH)
+    response = await models.one(Request(scope))
+    assert response.body == b'{"id":"m"}'
+    assert not outcomes
+
+
+async def test_closing_ends_waits_old_and_new() -> None:
+    """Whatever waits ends when the server closes, and nothing new begins to wait."""
+    closing = Closing()
+    async with anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            with closing.at_most(60):
+                await anyio.sleep_forever()
+
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        closing.close()
+        tasks.start_soon(wait)

@@ -1,0 +1,128 @@
+"""Who may come in at all, and what is said when something breaks inside."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from supervisor.errors import StoreError
+from tests.web.house import CHAT, QUESTION, open_house, settings_of
+
+pytestmark = pytest.mark.anyio
+
+TOKENS = {"web": {"token": "house-token-1234"}, "clients": {"editor": {"token_env": "EDITOR"}}}
+CLIENT = {"editor": "ed-token-5678"}
+HOUSE = {"authorization": "Bearer house-token-1234"}
+EDITOR = {"authorization": "Bearer ed-token-5678"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"host": "evil.example:8420"},
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, "/health", "/api/pause", "/"])
+async def test_foreign_pages_are_refused_everywhere(headers: dict[str, str], path: str) -> None:
+    """A page of another origin gets 403 at every door, and nothing happens."""
+    async with open_house() as house:
+        response = await house.client.post(path, json=QUESTION, headers=headers)
+        state = house.broker.snapshot().state
+    assert response.status_code == 403
+    assert response.json()["error"]["code"] == "foreign_origin"
+    assert state == "open"
+    assert not house.api.seen
+
+
+async def test_own_page_may_act() -> None:
+    """A page of our own origin may do what a program may."""
+    async with open_house() as house:
+        response = await house.client.post(
+            "/api/pause", headers={"origin": "http://127.0.0.1:8420"}
+        )
+    assert response.json() == {"state": "paused", "reason": "by hand"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/stats", "/api/jobs", "/api/roles", "/api/usage", "/metrics"]
+)
+async def test_operating_needs_the_houses_token(path: str) -> None:
+    """With a token set, only its holder looks inside; a client's own token opens the gateway only."""
+    async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
+        nobody = await house.client.get(path)
+        editor = await house.client.get(path, headers=EDITOR)
+        holder = await house.client.get(path, headers=HOUSE)
+    assert nobody.status_code == editor.status_code == 401
+    assert nobody.headers["www-authenticate"] == "Bearer"
+    assert holder.status_code == 200
+
+
+async def test_load_balancers_need_no_token() -> None:
+    """Liveness, readiness and a short health report are open; the long one is not."""
+    async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
+        live = await house.client.get("/livez")
+        ready = await house.client.get("/readyz")
+        short = await house.client.get("/health")
+        long = await house.client.get("/health", headers=HOUSE)
+    assert live.status_code == ready.status_code == 200
+    assert set(short.json()) == {"status", "version", "uptime_s"}
+    assert "windows" in long.json()
+
+
+async def test_clients_own_token_is_its_name() -> None:
+    """A client's token names its class; a wrong one is refused before the body is looked at."""
+    async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
+        right = await house.client.post(CHAT, json=QUESTION, headers=EDITOR)
+        wrong = await house.client.post(
+            CHAT, content=b"{", headers={"authorization": "Bearer no"}
+        )
+    assert right.headers["x-supervisor-role"] == "editor"
+    assert wrong.status_code == 401
+    assert wrong.json()["error"]["type"] == "authentication_error"
+
+
+async def test_crash_inside_is_told_without_its_details() -> None:
+    """An unexpected error becomes a plain 500 in the form of all errors, without its text."""
+    async with open_house() as house:
+
+        def broken() -> None:
+            raise ZeroDivisionError("a detail")
+
+        house.team.snapshot = broken  # type: ignore[method-assign, assignment]
+        with capture_logs() as events:
+            response = await house.client.get("/api/roles")
+    assert [one["event"] for one in events][:1] == ["web.request_crashed"]
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "request_failed"
+    assert "a detail" not in response.text
+
+
+async def test_errors_of_the_tree_keep_their_words() -> None:
+    """An error of ours, raised anywhere, is told as it is."""
+    async with open_house() as house:
+
+        async def broken() -> None:
+            raise StoreError("the store is gone")
+
+        house.hub.ledger.usage = broken  # type: ignore[method-assign, assignment]
+        response = await house.client.get("/api/usage")
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "the store is gone"
+
+
+async def test_anything_but_http_is_ignored() -> None:
+    """A protocol that we do not speak gets no answer and does no harm."""
+    async with open_house() as house:
+        with anyio.fail_after(1):
+            await house.app({"type": "websocket", "path": "/"}, _never, _nothing)
+
+
+async def _never() -> dict[str, str]:
+    raise AssertionError("nothing is to be received")
+
+
+async def _nothing(message: object) -> None:
+    raise AssertionError("nothing is to be sent")

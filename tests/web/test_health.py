@@ -1,0 +1,157 @@
+"""Health, readiness, statistics, metrics, and the page made of them."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from supervisor.messages import TrafficClass
+from supervisor.team.snapshot import BrokenPlugin
+from supervisor.web.page import render
+from tests.web.house import CHAT, QUESTION, House, open_house, until, waiting
+
+pytestmark = pytest.mark.anyio
+
+
+async def _one_waits(house: House, tasks: anyio.abc.TaskGroup) -> None:
+    await house.client.post(CHAT, json=QUESTION)
+
+    async def wait_in_line() -> None:
+        await house.client.post(CHAT, json=QUESTION)
+
+    tasks.start_soon(wait_in_line)
+    await until(lambda: waiting(house))
+
+
+async def test_health_shows_all_at_a_glance() -> None:
+    """Health has roles, clients, windows, restarts and broken plugins, with why somebody waits."""
+    async with open_house(limits=["1 requests / minute"]) as house:
+        async with anyio.create_task_group() as tasks:
+            await _one_waits(house, tasks)
+            response = await house.client.get("/health")
+            tasks.cancel_scope.cancel()
+    report = response.json()
+    assert response.status_code == 200
+    assert (report["status"], report["version"]) == ("ok", "1.2.3")
+    role = report["roles"]["quality"]
+    assert (role["state"], role["restarts"], role["jobs"]["queued"]) == ("running", 2, 0)
+    client = report["clients"]["gateway"]
+    assert (client["queued"], client["requests"], client["attempts"]) == (1, 2, 1)
+    assert client["tokens"] == {"prompt": 3, "completion": 2}
+    assert "1 of 1 requests / minute used" in client["why"]
+    window = report["windows"][0]
+    assert (window["limit"], window["used"], window["fill"]) == ("1 requests / minute", 1, 1.0)
+    assert 0 < window["next_free_s"] <= 60
+    assert report["restarts"] == 4
+    assert report["broken_plugins"][0]["file"] == "roles/bad.py"
+
+
+async def test_health_tells_states_that_need_a_person() -> None:
+    """Paused and halted are told with their reason, still with 200: the house itself is well."""
+    async with open_house() as house:
+        await house.client.post("/api/pause", json={"reason": "lunch"})
+        paused = await house.client.get("/health")
+        await house.client.post("/api/resume")
+        house.api.refuse(401, {"code": "unauthenticated", "error": "no"})
+        await house.client.post(CHAT, json=QUESTION)
+        halted = await house.client.get("/health")
+    assert paused.status_code == halted.status_code == 200
+    assert (paused.json()["status"], paused.json()["reason"]) == ("paused", "lunch")
+    assert halted.json()["status"] == "halted"
+    assert "XAI_API_KEY" in halted.json()["reason"]
+
+
+async def test_readiness_follows_the_house() -> None:
+    """Readiness is 503 with the reason while starting and while draining."""
+    async with open_house() as house:
+        house.reason.append("starting")
+        starting = await house.client.get("/readyz")
+        house.reason.clear()
+        ready = await house.client.get("/readyz")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(house.broker.drain, 0.0)
+            await until(lambda: house.broker.snapshot().state == "draining")
+        draining = await house.client.get("/readyz")
+        live = await house.client.get("/livez")
+    assert (starting.status_code, starting.json()["reason"]) == (503, "starting")
+    assert ready.status_code == 200
+    assert draining.status_code == 503
+    assert live.status_code == 200
+
+
+async def test_stats_are_the_snapshots() -> None:
+    """Statistics are the same snapshots that every view renders."""
+    async with open_house(limits=["5 requests / minute"]) as house:
+        await house.client.post(CHAT, json=QUESTION)
+        stats = (await house.client.get("/api/stats")).json()
+    assert stats["broker"]["quota"]["windows"][0]["used"] == 1
+    assert {one["name"] for one in stats["broker"]["classes"]} >= {"gateway", "quality"}
+    assert stats["team"]["roles"][0]["name"] == "quality"
+    assert stats["jobs"]["roles"]["quality"]["concurrency"] == 4
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    """Every metric has help and type, every sample a number, and no label holds an id."""
+    async with open_house(limits=["5 requests / minute"]) as house:
+        await house.client.post(CHAT, json=QUESTION)
+        response = await house.client.get("/metrics")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = response.text.splitlines()
+    assert 'supervisor_requests_total{role="gateway",outcome="answered"} 1' in lines
+    assert 'supervisor_tokens_total{role="gateway",type="prompt"} 3' in lines
+    assert 'supervisor_quota_used{window="5 requests / minute"} 1' in lines
+    assert 'supervisor_quota_limit{window="5 requests / minute"} 5' in lines
+    assert 'supervisor_restarts_total{role="quality"} 2' in lines
+    assert 'supervisor_info{version="1.2.3"} 1' in lines
+    named = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    for line in lines:
+        if not line.startswith("#"):
+            assert line.split("{")[0].split(" ")[0] in named
+            float(line.rsplit(" ", 1)[1])
+    assert "gw-" not in response.text
+
+
+async def test_labels_are_escaped() -> None:
+    """A name with quotes, backslashes or line ends cannot break the text."""
+    async with open_house() as house:
+        house.broker.set_class(TrafficClass('a"b\\c\nd'))
+        text = (await house.client.get("/metrics")).text
+    assert 'role="a\\"b\\\\c\\nd"' in text
+
+
+async def test_page_shows_health_without_scripts() -> None:
+    """The start page is plain, links to the doors, and forbids whatever it does not need."""
+    async with open_house(limits=["5 requests / minute"]) as house:
+        response = await house.client.get("/")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert "<script" not in response.text
+    assert '<a href="/health">' in response.text
+    assert "quality" in response.text
+    assert "5 requests / minute" in response.text
+
+
+async def test_page_escapes_what_others_wrote() -> None:
+    """Names and messages of plugins cannot bring markup into the page."""
+    async with open_house() as house:
+        house.team.broken = (BrokenPlugin("<b>.py", 1, "<script>x</script>"),)
+        text = (await house.client.get("/")).text
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_page_shows_no_reason_where_there_is_none() -> None:
+    """A house that is well is shown without a reason and without empty tables of trouble."""
+    report = {
+        "status": "ok",
+        "reason": "",
+        "version": "1",
+        "uptime_s": 1.0,
+        "windows": [],
+        "roles": {},
+        "clients": {},
+        "broken_plugins": [],
+    }
+    text = render(report)
+    assert "<b>ok</b>, up" in text
+    assert "Broken plugins" not in text
