@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import structlog
@@ -262,7 +262,9 @@ async def _main(settings: Settings, simulate: bool) -> None:  # noqa: FBT001 - a
     await run_house(settings, simulate=simulate)
 
 
-def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _innermost(error: BaseException) -> BaseException:
     """The error itself, out of the groups that task groups wrap around it."""
-    first = group.exceptions[0]
-    return _innermost(first) if isinstance(first, BaseExceptionGroup) else first
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _innermost(group.exceptions[0])
+    return error

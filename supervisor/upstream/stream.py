@@ -145,11 +145,11 @@ class EventStream:
 def _finished(choices: Any) -> bool:
     if not isinstance(choices, list):
         return False
-    listed: list[Any] = choices
-    return any(
-        isinstance(choice, dict) and cast("dict[str, Any]", choice).get("finish_reason")
-        for choice in listed
-    )
+    return any(map(_has_reason, choices))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _has_reason(choice: Any) -> bool:
+    return isinstance(choice, dict) and bool(cast("dict[str, Any]", choice).get("finish_reason"))
 
 
 class StreamedAttempt:

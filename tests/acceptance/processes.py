@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class Process:
 
 
 @contextmanager
-def started(arguments: Sequence[str], folder: Path, *, name: str) -> Iterator[Process]:
+def started(arguments: Sequence[str], folder: Path, *, name: str) -> Generator[Process]:
     """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block."""
     log = folder / f"{name}.log"
     environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
@@ -99,14 +99,14 @@ def _url(popen: subprocess.Popen[bytes], log: Path, start: int) -> str:
 
 
 @contextmanager
-def simulator(folder: Path, *arguments: str) -> Iterator[Process]:
+def simulator(folder: Path, *arguments: str) -> Generator[Process]:
     """The simulated API as a process of its own."""
     with started(["simulate", "--port", "0", *arguments], folder, name="simulator") as process:
         yield process
 
 
 @contextmanager
-def supervisor(folder: Path, *settings: str, simulate: bool = False) -> Iterator[Process]:
+def supervisor(folder: Path, *settings: str, simulate: bool = False) -> Generator[Process]:
     """The supervisor, on a free port, with its data in `folder`."""
     arguments = ["run", "--set", "web.port=0"]
     if simulate:

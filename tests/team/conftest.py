@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -30,7 +31,7 @@ class Api:
         says: Makes the content of an answer from the body.
     """
 
-    asked: list[dict[str, object]] = field(default_factory=list)
+    asked: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     says: Callable[[dict[str, object]], str] = lambda _: "ok"
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
@@ -49,9 +50,12 @@ class Api:
 
 def _events(text: str) -> bytes:
     """A streamed answer, a word an event."""
-    chunks = [{"choices": [{"index": 0, "delta": {"content": word}}]} for word in text.split()]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": word}}]} for word in text.split()
+    ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    return b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in chunks) + b"data: [DONE]\n\n"
+    lines = [json.dumps(one) for one in chunks]
+    return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
 
 
 @dataclass
@@ -67,7 +71,7 @@ class House:
         (self.roles / f"{name}.py").write_text(code)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Team]:
+    async def open(self) -> AsyncGenerator[Team]:
         """Run the team with its jobs."""
         settings = load_settings(
             environ={}, overrides=[f"roles.directory={self.roles}", "quota.enabled=false"]

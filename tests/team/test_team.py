@@ -236,9 +236,7 @@ class Typed(Role[str, Point]):
 
 async def test_a_streamed_answer_is_whole_and_recorded(house: House) -> None:
     """The pieces of a stream make the answer; a second run of the job has it from the record."""
-    house.write(
-        "streaming", STREAMING.replace('return "".join(', 'text = "".join(') + AFTERWARDS
-    )
+    house.write("streaming", STREAMING.replace('return "".join(', 'text = "".join(') + AFTERWARDS)
     house.api.says = lambda _: "one two three"
     async with house.open() as team:
         job = await team.jobs.wait((await team.submit("streaming", "hello")).id)
