@@ -123,6 +123,9 @@ def turn(target: Target, in_flight: int, *, seconds: float, stream: bool = False
 def take_turns(targets: list[Target], *, rounds: int, seconds: float) -> Turns:
     """Measure all, again and again, each round in the other direction than the last."""
     turns: Turns = {(one.name, many): [] for one in targets for many in IN_FLIGHT}
+    for target in targets:
+        # Lazy imports, connection pools: nobody's first requests count.
+        turn(target, _STREAMED, seconds=seconds)
     for number in range(rounds):
         order = targets if number % 2 == 0 else targets[::-1]
         for in_flight in IN_FLIGHT:

@@ -10,9 +10,10 @@ import asyncio
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any
 
+import anyio
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
@@ -68,7 +69,7 @@ def _started_tasks() -> set[asyncio.Task[Any]]:
 
 
 @pytest.fixture
-async def no_tasks_left() -> AsyncIterator[None]:
+async def no_tasks_left() -> AsyncGenerator[None]:
     """Fail when a task outlives the test and its other fixtures."""
     before = _started_tasks()
     yield
@@ -82,6 +83,36 @@ async def no_tasks_left() -> AsyncIterator[None]:
     for task in left:
         task.cancel()
     pytest.fail("left running: " + ", ".join(names))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Let go of an async test that ran out of time.
+
+    The time-out interrupts the event loop and leaves the test waiting in it: the fixtures' ends,
+    which anyio runs in the test's own task, would wait behind it for ever.
+    """
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return (yield)
+    running: list[tuple[asyncio.AbstractEventLoop, anyio.CancelScope]] = []
+
+    async def abandonable(**arguments: Any) -> None:
+        with anyio.CancelScope() as scope:
+            running.append((asyncio.get_running_loop(), scope))
+            try:
+                await test(**arguments)
+            finally:
+                running.clear()
+
+    pyfuncitem.obj = abandonable
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = test
+        for loop, scope in running:
+            if not loop.is_closed():
+                loop.call_soon(scope.cancel)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +17,14 @@ from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.errors import ConfigError
 
+_OPTION = re.compile(r"--?\w[\w-]*(=.*)?", re.DOTALL)
 _POLL = 30
 """Seconds of one long poll."""
 
 
 def submit(  # noqa: PLR0913 - every one is an option of the command line
     role: str,
-    text: Annotated[str | None, Parameter(name="INPUT")] = None,
+    text: Annotated[str | None, Parameter(name="INPUT", allow_leading_hyphen=True)] = None,
     /,
     *,
     file: Path | None = None,
@@ -79,6 +81,12 @@ def as_value(text: str) -> Any:
 
 
 def _read(text: str | None, file: Path | None) -> str:
+    if text is not None and _OPTION.fullmatch(text):
+        # Texts may begin with a hyphen, as "-" and "- do this" do; a mistyped option must not
+        # become one.
+        raise ConfigError(
+            f"unknown option: {text}", hint="a text that looks like one goes into a file or stdin"
+        )
     if text is not None and file is not None:
         raise ConfigError("expected the input once, got: both an argument and --file")
     if text is not None and text != "-":

@@ -14,6 +14,8 @@ from typing import cast
 
 from supervisor.messages import JsonValue
 
+_SURROGATE = r"\ud"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -27,17 +29,21 @@ class Answer:
     digest: str
     value: JsonValue
 
-    def to_record(self) -> dict[str, JsonValue]:
-        """The form in which it is written down.
+    @classmethod
+    def make(cls, digest: str, value: object) -> Answer:
+        """An answer as it will be read back: tuples are lists, keys are strings.
 
         Raises:
             TypeError: The value is not JSON.
         """
-        try:
-            json.dumps(self.value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
+        return cls(digest, json.loads(json.dumps(value)))
+
+    def to_record(self) -> dict[str, JsonValue]:
+        """The form in which it is written down."""
+        text = json.dumps(self.value)
+        if _SURROGATE in text:
             # Models do emit halves of surrogate pairs; no database takes them unescaped.
-            return {"digest": self.digest, "escaped": json.dumps(self.value)}
+            return {"digest": self.digest, "escaped": text}
         return {"digest": self.digest, "value": self.value}
 
     @classmethod

@@ -21,8 +21,6 @@ from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
 from supervisor.messages import Priority
 
-_LOOK_EVERY = 5.0
-
 
 class Dispatcher:
     """Starts queued jobs.
@@ -32,6 +30,7 @@ class Dispatcher:
         slots: The roles' slots.
         clock: Gives the time of starts.
         on_start: Called with each job that has left the queue.
+        look_every: Seconds between two looks at all roles.
     """
 
     def __init__(
@@ -41,11 +40,13 @@ class Dispatcher:
         slots: Slots,
         clock: Clock,
         on_start: Callable[[Job], None],
+        look_every: float,
     ) -> None:
         self._store = store
         self._slots = slots
         self._clock = clock
         self._on_start = on_start
+        self._look_every = look_every
         self._defaults: Mapping[str, int] = {}
         self._to_look_at: set[str] = set()
         self._wake = anyio.Event()
@@ -111,7 +112,7 @@ class Dispatcher:
         return claimed
 
     async def _woken(self) -> None:
-        with anyio.move_on_after(_LOOK_EVERY) as waited:
+        with anyio.move_on_after(self._look_every) as waited:
             await self._wake.wait()
         if waited.cancelled_caught:
             self._to_look_at.update(self._slots.limits)

@@ -77,9 +77,9 @@ class RoleJobs:
         queued: Waiting to start.
         running: Started and not ended, those that wait for a delegated job included.
         waiting: Of the running, those that gave their slot back while they wait.
-        done: Ended well since this process started.
-        failed: Failed since this process started.
-        cancelled: Cancelled since this process started.
+        done: Ends since `run` began, by kind; a retried job can have several.
+        failed: See `done`.
+        cancelled: See `done`.
     """
 
     concurrency: int = 0

@@ -22,9 +22,6 @@ from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
 from supervisor.messages import JsonValue
 
-# Whoever waits is told at once by this process; another one that shares the database is noticed so.
-_LOOK_EVERY = 5.0
-
 log = structlog.get_logger("supervisor.jobs")
 
 
@@ -41,18 +38,33 @@ class Jobs:
             three times in all. `Draining` decides nothing: the job goes on after the next start.
         clock: Gives the times that are stored.
         patience: Seconds that a running job may take to be interrupted when `run` is cancelled.
+        look_every: Seconds between two looks for what another process has changed; what this one
+            changes is known at once.
 
     Raises:
         StoreError: The URL is none of these.
     """
 
-    def __init__(self, *, url: str, execute: Execute, clock: Clock, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        execute: Execute,
+        clock: Clock,
+        patience: float = 10.0,
+        look_every: float = 5.0,
+    ) -> None:
         self._clock = clock
         self._patience = patience
+        self._look_every = look_every
         self._store = Store(url)
         self._slots = Slots(on_room=self._look_at)
         self._dispatcher = Dispatcher(
-            self._store, slots=self._slots, clock=clock, on_start=self._started
+            self._store,
+            slots=self._slots,
+            clock=clock,
+            on_start=self._started,
+            look_every=look_every,
         )
         self._runner = Runner(
             self._store,
@@ -206,11 +218,9 @@ class Jobs:
             UnknownJob: There is none of that id.
             StoreError: The store cannot be used.
         """
-        before = await self.get(job_id)
         job, is_back = await self._store.write(partial(table.retry, job_id=job_id))
         if is_back:
             log.info("jobs.job_retried", job=job.id, role=job.role)
-            self._counts[job.role][before.status] -= 1
             self._counts[job.role][JobStatus.QUEUED] += 1
             self._look_at(job.role)
         return job
@@ -226,7 +236,7 @@ class Jobs:
         self._waiters[job_id].add(told)
         try:
             while not (job := await self.get(job_id)).status.ended:
-                with anyio.move_on_after(_LOOK_EVERY):
+                with anyio.move_on_after(self._look_every):
                     await told.wait()
             return job
         finally:

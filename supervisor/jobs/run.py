@@ -100,6 +100,7 @@ class JobRun:
         self._recorder = recorder
         self._seat = seat
         self._over = False
+        self._failure: Exception | None = None
 
     @property
     def id(self) -> str:
@@ -131,6 +132,11 @@ class JobRun:
         """1 for the job's first run."""
         return self._job.runs
 
+    @property
+    def failure(self) -> Exception | None:
+        """Why an answer could not be written down; what the handler made of it means nothing."""
+        return self._failure
+
     async def record(self, digest: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
         """Make a call whose answer is kept: no later run of this job makes it again.
 
@@ -145,16 +151,21 @@ class JobRun:
 
         Raises:
             JobCancelled: The run is over; whoever calls has outlived it.
+            TypeError: The answer is no JSON value.
         """
         if self._over:
             raise JobCancelled(f"job {self.id}: this run of it is over, nothing can be recorded")
         found = self._answers.take(digest)
         if found is not None:
             return found.value
-        answer = Answer(digest, await call())
+        answer = Answer.make(digest, await call())
         # It is paid for by now: it gets written down even when the job is being cancelled.
         with anyio.CancelScope(shield=True):
-            await self._recorder.record(answer)
+            try:
+                await self._recorder.record(answer)
+            except Exception as error:
+                self._failure = error
+                raise
         return answer.value
 
     @asynccontextmanager

@@ -153,7 +153,8 @@ class Runner:
                 return await self._to_the_end(live)
         except Exception as error:
             # Ours or the store's, not the role's: the job stays promised.
-            self._fail(workflow_id, error)
+            if self._live.get(workflow_id) is live:
+                self._fail(workflow_id, error)
             raise asyncio.CancelledError from None
         finally:
             if self._live.get(workflow_id) is live:
@@ -203,6 +204,9 @@ class Runner:
             # Nobody cancelled this task: the handler awaited something that was cancelled.
             return judge_error(error, crashes=grant.crashes)
         except (Exception, SystemExit) as error:
+            if run.failure is not None:
+                # Not the role's fault: an answer could not be written down.
+                raise run.failure from error
             # A role that calls sys.exit must not take the whole team with it.
             return judge_error(error, crashes=grant.crashes)
         finally:
@@ -268,9 +272,7 @@ class Runner:
         self._on_failure(StoreError(message, hint="see that the job store is there and writable"))
 
     def _drop(self, workflow_id: str) -> None:
-        live = self._live.pop(workflow_id, None)
-        if live is None:
-            return
+        live = self._live.pop(workflow_id)
         live.over.set()
         if live.grant is not None:
             live.grant.seat.free()

@@ -97,16 +97,15 @@ class Siblings:
         child.begin()
         self._spawn(partial(self._tend, child), name=child.name)
 
-    async def stop(self, child: Child) -> bool:
-        """Cancel a child and wait for its end; say whether it came in time."""
+    async def stop(self, child: Child) -> None:
+        """Cancel a child and wait for its end; report one that takes too long."""
         child.cancel()
         with anyio.move_on_after(child.spec.shutdown):
             await child.ended.wait()
-            return True
+            return
         seconds = child.spec.shutdown
         child.remember(f"has not ended {seconds:g} s after it was cancelled")
         self._log.error("supervision.child_stuck", child=child.name, seconds=seconds)
-        return False
 
     async def shut_down(self) -> None:
         """Stop all, the last first; each is given its `shutdown` seconds."""

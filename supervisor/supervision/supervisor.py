@@ -161,12 +161,9 @@ class Supervisor:
         child = self._child(siblings, name)
         async with child.lock:
             child.release()
-            if child.alive and not await siblings.stop(child):
-                seconds = child.spec.shutdown
-                raise SupervisorError(
-                    f'child "{name}" has not ended {seconds:g} s after it was cancelled',
-                    hint="it resists cancellation; a second one beside it could do harm",
-                )
+            if child.alive:
+                await siblings.stop(child)
+            _require_ended(child)
             # While we waited the supervisor may have been stopped, or the child deleted.
             siblings = self._running()
             child = self._child(siblings, name)
@@ -206,4 +203,12 @@ class Supervisor:
         names = ", ".join(child.name for child in siblings) or "none"
         raise SupervisorError(
             f'supervisor {self._setting.name} has no child "{name}"', hint=f"it has: {names}"
+        )
+
+
+def _require_ended(child: Child) -> None:
+    if child.alive:
+        raise SupervisorError(
+            f'child "{child.name}" has not ended {child.spec.shutdown:g} s after it was cancelled',
+            hint="it resists cancellation; a second one beside it could do harm",
         )

@@ -33,6 +33,7 @@ from supervisor.loading.watch import watch
 from supervisor.messages import JsonValue, TrafficClass
 from supervisor.stats import Stats, provider
 from supervisor.supervision.child import ChildSnapshot
+from supervisor.supervision.crash import traceback_text
 from supervisor.supervision.spec import ChildSpec, Policy
 from supervisor.supervision.supervisor import Supervisor
 from supervisor.team.context import JobContext, Means
@@ -78,8 +79,7 @@ class Team:
         self._inventory: Inventory | None = None
         self._members: dict[str, Member] = {}
         self._lock = anyio.Lock()
-        policy = Policy(on_exhausted="fail_child")
-        self._supervisor = Supervisor("roles", policy=policy, clock=clock)
+        self._supervisor = self._supervise()
         self.jobs = Jobs(url=jobs_url, execute=self._execute, clock=clock)
         self._means = Means(broker, settings.model, self._delegated, self.jobs.wait)
 
@@ -98,13 +98,17 @@ class Team:
         self._inventory = inventory
         for name, loaded in inventory.roles.items():
             await self._add(loaded, classes[name])
+        self._supervisor = self._supervise()
+
+    def _supervise(self) -> Supervisor:
+        policy = Policy(on_exhausted="fail_child")
+        specs = [self._spec(name) for name in self._members]
+        return Supervisor("roles", specs, policy=policy, clock=self._clock)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the roles alive until cancelled."""
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._supervisor.run)
-            for name in self._members:
-                await self._supervisor.start_child(self._spec(name))
             tasks.start_soon(self._look)
             task_status.started()
 
@@ -171,9 +175,8 @@ class Team:
         member = self._members[name]
         try:
             await member.swap(loaded)
-        except Exception:
-            # A plugin's own code failed; whatever it raises, the version at work must go on.
-            _log.exception("team.reload_failed", role=name)
+        except Exception as error:
+            _log.error("team.reload_failed", role=name, error=traceback_text(error))
             return
         self._broker.set_class(self._class_of(loaded))
         if self._child(name).state not in _ALIVE:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
+import sqlalchemy as sa
 
 from supervisor.clock import SystemClock
 from supervisor.jobs import JobRun, Jobs
@@ -33,6 +35,21 @@ class Team:
         self._handlers[role] = handler
         self._concurrency[role] = concurrency
 
+    def dismiss(self) -> None:
+        """Start without any role the next time."""
+        self._concurrency.clear()
+
+    async def change(self, statement: str, **values: object) -> None:
+        """Change the database behind the jobs' back, as another process can."""
+
+        def execute() -> None:
+            database = sa.create_engine(self.url)
+            with database.begin() as connection:
+                connection.execute(sa.text(statement), values)
+            database.dispose()
+
+        await anyio.to_thread.run_sync(execute)
+
     async def ask(self, run: JobRun, question: str) -> JsonValue:
         """Record an answer to a question, and note that it was really asked."""
 
@@ -43,18 +60,24 @@ class Team:
         return await run.record(question, call)
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncGenerator[Jobs, None]:
+    async def at_work(self, *, look_every: float = 5.0) -> AsyncGenerator[Jobs, None]:
         """Jobs that run; leaving stops them as a process that ends cleanly does."""
-        jobs = self.jobs()
+        jobs = self.jobs(look_every=look_every)
         async with anyio.create_task_group() as tasks:
             await tasks.start(jobs.run)
             with anyio.fail_after(15):
                 yield jobs
             tasks.cancel_scope.cancel()
 
-    def jobs(self) -> Jobs:
+    def jobs(self, *, look_every: float = 5.0) -> Jobs:
         """Jobs that do not run yet."""
-        jobs = Jobs(url=self.url, execute=self._execute, clock=SystemClock(), patience=2)
+        jobs = Jobs(
+            url=self.url,
+            execute=self._execute,
+            clock=SystemClock(),
+            patience=2,
+            look_every=look_every,
+        )
         jobs.set_roles(self._concurrency)
         return jobs
 

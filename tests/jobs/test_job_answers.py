@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,13 @@ def test_half_a_surrogate_pair_survives_the_record() -> None:
     answer = Answer("a", ["\ud83d", "ok"])
     stored = json.dumps(answer.to_record(), ensure_ascii=False).encode()
     assert Answer.from_record(json.loads(stored)) == answer
+
+
+def test_an_answer_is_what_will_be_read_back() -> None:
+    """What a first run gets is what a later run will get; what is no JSON is refused at once."""
+    assert Answer.make("a", {1: (2, "x")}) == Answer("a", {"1": [2, "x"]})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        Answer.make("a", {"b": object()})
 
 
 def test_what_is_no_answer_is_passed_over() -> None:

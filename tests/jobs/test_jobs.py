@@ -335,7 +335,7 @@ async def test_a_failed_job_can_be_retried(team: Team) -> None:
     assert (failed_again.status, failed_again.runs) == (JobStatus.FAILED, 6)
     assert (done.status, done.result, done.runs) == (JobStatus.DONE, ["a!", "b!"], 7)
     assert team.asked == ["a", "b"]
-    assert counts == RoleJobs(concurrency=4, done=1)
+    assert counts == RoleJobs(concurrency=4, done=1, failed=2)
 
 
 async def test_a_cancelled_job_can_be_retried(team: Team) -> None:
@@ -394,26 +394,18 @@ async def test_a_priority_out_of_range_is_refused(sqlite_team: Team) -> None:
                 await jobs.submit("echo", 1, priority=priority)
 
 
-async def test_a_bad_change_takes_no_other_down(team: Team) -> None:
-    """Changes that share a transaction fail or succeed each for itself."""
+async def test_what_another_process_changes_is_noticed(team: Team) -> None:
+    """A job that somebody else has queued is started, and one that somebody has ended is known."""
     team.add("echo")
-    results: dict[str, object] = {}
-
-    async def attempt(name: str, change: Callable[[], Awaitable[object]]) -> None:
-        try:
-            results[name] = await change()
-        except Exception as error:
-            results[name] = type(error)
-
-    async with team.at_work() as jobs, anyio.create_task_group() as tasks:
-        tasks.start_soon(attempt, "good", lambda: jobs.submit("echo", 1, key="good"))
-        tasks.start_soon(attempt, "bad", lambda: jobs.submit("echo", 2, key="b", priority=2**70))
-        tasks.start_soon(attempt, "unknown", lambda: jobs.retry("nobody"))
-        tasks.start_soon(attempt, "fine", lambda: jobs.submit("echo", 3, key="fine"))
-    assert results["bad"] is InvalidJobInput
-    assert results["unknown"] is UnknownJob
-    assert not isinstance(results["good"], type)
-    assert not isinstance(results["fine"], type)
+    async with team.at_work(look_every=0.01) as jobs:
+        absent = await jobs.submit("absent", 7)
+        await team.change("UPDATE supervisor_jobs SET role = 'echo'")
+        assert (await jobs.wait(absent.id)).result == 7
+        other = await jobs.submit("absent", 8)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(jobs.wait, other.id)
+            await anyio.wait_all_tasks_blocked()
+            await team.change("UPDATE supervisor_jobs SET status = 'failed', ended = 1")
 
 
 async def test_jobs_can_run_again_after_they_have_run(team: Team) -> None:

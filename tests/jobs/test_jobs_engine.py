@@ -216,6 +216,33 @@ async def test_a_job_whose_end_is_lost_stays_promised(sqlite_team: Team, sqlite:
     assert sqlite_team.asked == ["a"]
 
 
+async def test_an_answer_that_cannot_be_written_down_is_not_the_roles_fault(
+    sqlite_team: Team, sqlite: Path
+) -> None:
+    """When recording fails the job is not failed and no crash is counted; `run` raises."""
+    ids: list[str] = []
+
+    async def handle(run: JobRun) -> JsonValue:
+        await rename(sqlite, "operation_outputs", "away")
+        return await sqlite_team.ask(run, "a")
+
+    async def fail() -> None:
+        async with sqlite_team.at_work() as jobs:
+            ids.append((await jobs.submit("work", 1)).id)
+            await anyio.sleep_forever()
+
+    sqlite_team.add("work", handle)
+    with capture_logs() as events, pytest.raises(ExceptionGroup) as error:
+        await fail()
+    assert error.group_contains(StoreError, match="could not go on: .* no such table: ")
+    assert "jobs.job_crashed" not in [event["event"] for event in events]
+    await rename(sqlite, "away", "operation_outputs")
+    sqlite_team.dismiss()
+    async with sqlite_team.at_work() as jobs:
+        job = await jobs.get(ids[0])
+    assert (job.status, job.runs, job.detail) == (JobStatus.QUEUED, 1, None)
+
+
 async def test_a_handler_that_does_not_stop_is_left_behind(sqlite_team: Team) -> None:
     """A stop waits for its patience only, says so, and comes to its end."""
     begun = anyio.Event()

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite3 import connect
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from supervisor.errors import Draining
@@ -29,13 +30,13 @@ class Interrupted:
 
     def __init__(self, team: Team) -> None:
         self.team = team
-        self.reached = [anyio.Event(), anyio.Event()]
+        self.reached = [anyio.Event() for _ in range(4)]
         self.restarted = False
 
     async def handle(self, run: JobRun) -> JsonValue:
         first = await self.team.ask(run, f"{run.input} a")
         if not self.restarted:
-            self.reached[run.input == 2].set()
+            self.reached[int(str(run.input))].set()
             await anyio.sleep_forever()
         return [first, await self.team.ask(run, f"{run.input} b")]
 
@@ -46,15 +47,15 @@ async def test_a_job_goes_on_after_a_clean_stop(team: Team) -> None:
     interrupted = Interrupted(team)
     team.add("work", interrupted.handle, concurrency=1)
     async with team.at_work() as jobs:
-        running = await jobs.submit("work", 1)
-        queued = await jobs.submit("work", 2)
+        running = await jobs.submit("work", 0)
+        queued = await jobs.submit("work", 1)
         await interrupted.reached[0].wait()
     interrupted.restarted = True
     async with team.at_work() as jobs:
         first, second = await jobs.wait(running.id), await jobs.wait(queued.id)
-    assert (first.status, first.result, first.runs) == (JobStatus.DONE, ["1 a!", "1 b!"], 2)
-    assert (second.status, second.result, second.runs) == (JobStatus.DONE, ["2 a!", "2 b!"], 1)
-    assert team.asked == ["1 a", "1 b", "2 a", "2 b"]
+    assert (first.status, first.result, first.runs) == (JobStatus.DONE, ["0 a!", "0 b!"], 2)
+    assert (second.status, second.result, second.runs) == (JobStatus.DONE, ["1 a!", "1 b!"], 1)
+    assert team.asked == ["0 a", "0 b", "1 a", "1 b"]
 
 
 async def test_the_engine_keeps_an_interrupted_workflow(sqlite_team: Team, sqlite: Path) -> None:
@@ -64,7 +65,7 @@ async def test_the_engine_keeps_an_interrupted_workflow(sqlite_team: Team, sqlit
     sqlite_team.add("echo")
     async with sqlite_team.at_work() as jobs:
         done = await jobs.wait((await jobs.submit("echo", 1)).id)
-        running = await jobs.submit("work", 1)
+        running = await jobs.submit("work", 0)
         await interrupted.reached[0].wait()
     with closing(connect(sqlite)) as database:
         statuses = dict(database.execute("SELECT workflow_uuid, status FROM workflow_status"))
@@ -116,28 +117,49 @@ async def test_crashes_are_counted_over_restarts(team: Team) -> None:
 
 
 @pytest.mark.slow
-async def test_what_was_cancelled_or_retried_before_the_start_is_not_run_twice(team: Team) -> None:
-    """A workflow that comes back for a job that has moved on meanwhile does nothing."""
+async def test_a_workflow_that_is_out_of_date_does_nothing(team: Team) -> None:
+    """What the engine delivers again runs only if its job still waits for just that."""
     interrupted = Interrupted(team)
     team.add("work", interrupted.handle)
     async with team.at_work() as jobs:
-        cancelled = await jobs.submit("work", 1)
-        retried = await jobs.submit("work", 2)
-        await interrupted.reached[0].wait()
-        await interrupted.reached[1].wait()
+        ids = [(await jobs.submit("work", number)).id for number in range(4)]
+        for reached in interrupted.reached:
+            await reached.wait()
     interrupted.restarted = True
+    team.dismiss()
+    cancelled, retried, deleted, waiting = ids
+    await team.change("DELETE FROM supervisor_jobs WHERE id = :id", id=deleted)
     async with team.at_work() as jobs:
-        jobs.set_roles({})
-        await jobs.cancel(cancelled.id)
-        await jobs.cancel(retried.id)
-        await jobs.retry(retried.id)
-        jobs.set_roles({"work": 4})
-        done = await jobs.wait(retried.id)
+        for job_id in (cancelled, retried):
+            await jobs.cancel(job_id)
+        await jobs.retry(retried)
         # The engine delivers what it had pending about a second after its start.
         await anyio.sleep(1.3)
-        assert (await jobs.get(cancelled.id)).status is JobStatus.CANCELLED
-    assert (done.status, done.result) == (JobStatus.DONE, ["2 a!", "2 b!"])
-    assert Counter(team.asked) == Counter(["1 a", "2 a", "2 b"])
+        jobs.set_roles({"work": 4})
+        ended = [await jobs.wait(job_id) for job_id in (cancelled, retried, waiting)]
+    assert [job.status.value for job in ended] == ["cancelled", "done", "done"]
+    assert [job.result for job in ended[1:]] == [["1 a!", "1 b!"], ["3 a!", "3 b!"]]
+    first = [f"{number} a" for number in range(4)]
+    assert Counter(team.asked) == Counter([*first, "1 b", "3 b"])
+
+
+@pytest.mark.slow
+async def test_a_job_can_be_cancelled_before_it_is_delivered_again(team: Team) -> None:
+    """A job that has its slot again, but not its workflow, is cancelled like any other."""
+    interrupted = Interrupted(team)
+    team.add("work", interrupted.handle, concurrency=1)
+    async with team.at_work() as jobs:
+        job = await jobs.submit("work", 0)
+        await interrupted.reached[0].wait()
+    interrupted.restarted = True
+    async with team.at_work() as jobs:
+        while (await jobs.get(job.id)).status is JobStatus.QUEUED:
+            await anyio.lowlevel.checkpoint()
+        await jobs.cancel(job.id)
+        following = await jobs.wait((await jobs.submit("work", 1)).id)
+        ended = await jobs.get(job.id)
+    assert (ended.status, following.status) == (JobStatus.CANCELLED, JobStatus.DONE)
+    assert team.asked == ["0 a", "1 a", "1 b"]
 
 
 async def run_killable(

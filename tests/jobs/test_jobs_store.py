@@ -122,7 +122,7 @@ async def test_a_change_fails_for_itself_alone(store: Store) -> None:
         return 1
 
     def refused(connection: sa.Connection) -> int:
-        connection.execute(sa.text("INSERT INTO nowhere VALUES (1)"))
+        connection.execute(sa.text("INSERT INTO counted VALUES (NULL)"))
         return 2
 
     def unknown(connection: sa.Connection) -> int:
@@ -138,7 +138,7 @@ async def test_a_change_fails_for_itself_alone(store: Store) -> None:
             outcomes[name] = type(error)
 
     await store.write(
-        lambda connection: connection.execute(sa.text("CREATE TABLE counted (n INT)"))
+        lambda connection: connection.execute(sa.text("CREATE TABLE counted (n INT NOT NULL)"))
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(attempt, "good", good)

@@ -13,10 +13,12 @@ from tests.loading.plugins import GOOD, LONG_AGO, write
 
 
 def names(roles: Path) -> list[str]:
+    """The names of the candidates."""
     return [candidate.name for candidate in discover(roles).candidates]
 
 
 def complaints(roles: Path) -> list[str]:
+    """What is said of the broken ones."""
     return [str(error) for error in discover(roles).broken]
 
 

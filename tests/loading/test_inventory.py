@@ -13,6 +13,7 @@ from tests.loading.plugins import GOOD, private_modules, write
 
 
 def named(name: str) -> str:
+    """A good plugin that names its role itself."""
     return GOOD + f"    name = '{name}'\n"
 
 

@@ -225,7 +225,7 @@ def test_a_broken_library_is_told_at_the_import(
 ) -> None:
     """A syntax error in somebody else's module names the plugin's line that imports it."""
     write(tmp_path, "somebody_elses.py", "x = = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     error = refuse(roles, "x = 1\nimport somebody_elses\n")
     assert error.line == 2
     assert "SyntaxError while it was imported: invalid syntax (somebody_elses.py" in str(error)

@@ -29,6 +29,7 @@ class Events:
     """Stands in for `watchfiles.watch`: hands out hints when told to."""
 
     def __init__(self) -> None:
+        """No hints yet."""
         self.hints: Queue[Callable[[], object]] = Queue()
         self.polling: list[bool | None] = []
 
@@ -41,9 +42,12 @@ class Events:
                 yield self.hints.get(timeout=0.05)()
 
     def hint(self) -> None:
+        """Give a hint to look."""
         self.hints.put(set[str])
 
     def fail(self, error: Exception) -> None:
+        """Let the system refuse to go on."""
+
         def give() -> object:
             raise error
 
@@ -127,6 +131,7 @@ async def test_a_directory_that_vanishes_for_a_moment_changes_nothing(roles: Pat
     away = roles.with_name("away")
 
     def come_back() -> object:
+        """Put the directory back, with one role more."""
         shutil.move(away, roles)
         return write(roles, "beta.py", GOOD)
 
@@ -166,6 +171,7 @@ async def test_real_events_arrive(
     send, receive = anyio.create_memory_object_stream[frozenset[str]](10)
 
     async def consume() -> None:
+        """Pass on what is told."""
         async with send, aclosing(watch(roles, pace=PACE)) as changes:
             async for names in changes:
                 await send.send(names)

@@ -38,7 +38,8 @@ class Drive:
         limits: The key's limits, as texts.
         classes: Who sends.
         jitter: J in seconds.
-        granted: Called with each grant, at its moment.
+        latency: Seconds after which an attempt is answered, with all the tokens it reserved.
+        granted: Called with each grant, at its moment, instead of answering it.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class Drive:
         limits: Sequence[str | Limit],
         *classes: TrafficClass,
         jitter: float = 0.25,
-        granted: Callable[[Grant], None] = lambda grant: None,
+        latency: float = 0.0,
+        granted: Callable[[Grant], None] | None = None,
     ) -> None:
         parsed = [Limit.parse(one) if isinstance(one, str) else one for one in limits]
         self.now = 0.0
@@ -58,7 +60,8 @@ class Drive:
         self.grants: list[Grant] = []
         self.expired: list[Ticket] = []
         self.idle_rounds = 0
-        self._granted = granted
+        self._latency = latency
+        self._granted = self._answer_later if granted is None else granted
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._permission_at = NEVER
@@ -88,7 +91,7 @@ class Drive:
         heappush(self._events, (tick(moment), self._count, deed))
 
     def backlog(self, name: str, *, waiting: int = 40, tokens: int = 0) -> None:
-        """Keep a class's queue at `waiting` requests from now on; answers take no time."""
+        """Keep a class's queue at `waiting` requests from now on."""
 
         def refill() -> None:
             while self.scheduler.waiting(self.owners[name]) < waiting:
@@ -101,6 +104,10 @@ class Drive:
         """An attempt has ended and used `actual` tokens."""
         self.quota.settle(ticket.owner, reserved=ticket.tokens, actual=actual, now=self.now)
         self.scheduler.leave(ticket)
+
+    def _answer_later(self, grant: Grant) -> None:
+        ticket = grant.ticket
+        self.at(self.now + self._latency, lambda: self.answer(ticket, ticket.tokens))
 
     def round(self, *, most: int = 128) -> Round[Ticket]:
         """One round now."""

@@ -45,8 +45,10 @@ def test_lengths_can_vary() -> None:
 def test_texts_are_remembered_up_to_a_bound() -> None:
     """Endless lengths do not fill the memory, and the text is the same either way."""
     answerer = Answerer(Script())
-    before = [answerer.prose(tokens, variant=tokens % 64) for tokens in range(1, 4200)]
-    assert before == [answerer.prose(tokens, variant=tokens % 64) for tokens in range(1, 4200)]
+    # One more length than there is room for.
+    many = [(1, variant) for variant in range(64 * 64 + 1)]
+    before = [answerer.prose(tokens, variant) for tokens, variant in many]
+    assert before == [answerer.prose(tokens, variant) for tokens, variant in many]
 
 
 def test_a_schema_is_answered_with_a_value_that_conforms() -> None:

@@ -65,6 +65,11 @@ def test_different_numbers_give_different_texts() -> None:
     }
 
 
+def test_a_pattern_with_one_text_gives_that_one() -> None:
+    """Where there are no others, numbers make no difference."""
+    assert matching(r"^only$", number=3) == "only"
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [

@@ -18,16 +18,19 @@ class Thread:
     """Plays the watching thread against a pulse, with times that we choose."""
 
     def __init__(self) -> None:
+        """Begin at some moment."""
         self.pulse = LoopPulse(threshold=THRESHOLD, stuck=2.0, interval=INTERVAL)
         self.now = 100.0
         self.cpu = 7.0
 
     def tick(self, *, after: float = INTERVAL, cpu: float = 0.0) -> Step:
+        """Let time pass, some of it computing, and look."""
         self.now += after
         self.cpu += cpu
         return self.pulse.tick(now=self.now, cpu=self.cpu)
 
     def answer(self) -> None:
+        """Let the loop answer now."""
         self.pulse.question.answered = self.now
 
 

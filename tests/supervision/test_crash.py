@@ -6,12 +6,14 @@ from supervisor.supervision.crash import one_line, traceback_text
 
 
 def fail(depth: int) -> None:
+    """Fail some calls further down."""
     if depth == 0:
         raise ValueError("deep")
     fail(depth - 1)
 
 
 def caught(depth: int = 0) -> ValueError:
+    """An error with a traceback."""
     try:
         fail(depth)
     except ValueError as error:

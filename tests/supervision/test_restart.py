@@ -17,6 +17,7 @@ budgets = st.builds(RestartBudget, max_restarts=st.integers(0, 3000), period=st.
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
+    """Any policy that may be made."""
     initial = draw(st.floats(0, 100))
     backoff = Backoff(
         initial=initial,

@@ -20,6 +20,7 @@ from supervisor.supervision.spec import (
 
 
 async def start(*, task_status: TaskStatus[None]) -> None:
+    """A child that is done at once."""
     task_status.started()
 
 

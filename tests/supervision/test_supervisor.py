@@ -39,6 +39,7 @@ class Part:
     def __init__(
         self, name: str, diary: list[str], *, boot: float = 0, farewell: float = 0
     ) -> None:
+        """Not started yet."""
         self.name = name
         self.diary = diary
         self.boot = boot
@@ -47,6 +48,7 @@ class Part:
         self.error: BaseException | None = None
 
     async def start(self, *, task_status: TaskStatus[None]) -> None:
+        """Be the child."""
         self.fate = anyio.Event()
         self.diary.append(f"+{self.name}")
         try:
@@ -61,22 +63,27 @@ class Part:
             self.diary.append(f"-{self.name}")
 
     def crash(self, error: BaseException | None = None) -> None:
+        """Crash, now."""
         self.error = error or RuntimeError("boom")
         self.fate.set()
 
     def finish(self) -> None:
+        """End well, now."""
         self.error = None
         self.fate.set()
 
     def spec(self, **fields: Any) -> ChildSpec:
+        """Its spec."""
         return ChildSpec(self.name, self.start, **fields)
 
 
 def parts(names: str, diary: list[str]) -> list[Part]:
+    """One part for each letter."""
     return [Part(name, diary) for name in names]
 
 
 def make(specs: Sequence[ChildSpec], policy: Policy | None = None) -> Supervisor:
+    """A supervisor in virtual time whose back-off knows no chance."""
     return Supervisor("top", specs, policy=policy, clock=LoopClock(), luck=lambda: 0.0)
 
 
@@ -92,6 +99,7 @@ async def running(supervisor: Supervisor) -> AsyncGenerator[Supervisor]:
 
 
 def states(supervisor: Supervisor) -> dict[str, str]:
+    """The children's states by name."""
     return {child.name: child.state for child in supervisor.which_children()}
 
 
@@ -230,6 +238,7 @@ async def test_a_child_may_end_without_ever_being_ready() -> None:
     """Work that returns without saying that it is ready counts as ready and done."""
 
     async def migrate(*, task_status: TaskStatus[None]) -> None:
+        """Work a second and return."""
         await anyio.sleep(1)
 
     diary: list[str] = []
@@ -294,13 +303,21 @@ async def test_only_the_first_reason_to_give_up_counts() -> None:
     diary: list[str] = []
     a, b = parts("ab", diary)
     supervisor = make([a.spec(), b.spec()], Policy(budget=RestartBudget(max_restarts=0)))
-    doom = asyncio.create_task(crash_after(0, a, b))
+    doom = asyncio.create_task(crash_at_once(a, b))
     with pytest.raises(SupervisorError, match='child "a" of supervisor top'):
         await supervisor.run()
     await doom
 
 
+async def crash_at_once(*doomed: Part) -> None:
+    """After a second let all of them crash in the same instant."""
+    await anyio.sleep(1)
+    for part in doomed:
+        part.crash()
+
+
 async def crash_after(seconds: float, *doomed: Part) -> None:
+    """Let one after the other crash, some seconds apart."""
     for part in doomed:
         await anyio.sleep(seconds)
         part.crash()
@@ -343,6 +360,7 @@ async def test_a_child_that_cannot_start_ends_an_escalating_supervisor_at_once()
     (a,) = parts("a", diary)
 
     async def taken(*, task_status: TaskStatus[None]) -> None:
+        """Fail before being ready."""
         raise OSError("port 8420 is taken")
 
     with pytest.raises(SupervisorError, match=r'"web" .* could not start: OSError: port 8420'):
@@ -354,6 +372,7 @@ async def test_an_error_of_our_tree_at_the_start_comes_out_as_it_is() -> None:
     """A ConfigError that keeps a child from starting reaches the caller as a ConfigError."""
 
     async def misconfigured(*, task_status: TaskStatus[None]) -> None:
+        """Fail before being ready, with an error of our tree."""
         raise ConfigError("expected web.port to be free, got: 8420")
 
     with capture_logs() as logs, pytest.raises(ConfigError, match=r"web\.port"):
@@ -367,6 +386,7 @@ async def test_independent_children_do_not_wait_for_each_other() -> None:
     slow, quick = Part("slow", diary, boot=5), Part("quick", diary, boot=1)
 
     async def broken(*, task_status: TaskStatus[None]) -> None:
+        """Crash at once."""
         raise ValueError("no")
 
     specs = [slow.spec(), ChildSpec("broken", broken), quick.spec()]
@@ -489,17 +509,20 @@ async def test_sys_exit_and_stray_cancellations_are_crashes() -> None:
     """A child cannot end the process or vanish: sys.exit() and stray cancels count as crashes."""
 
     async def leave(*, task_status: TaskStatus[None]) -> None:
+        """Call sys.exit() after a second."""
         task_status.started()
         await anyio.sleep(1)
         sys.exit(3)
 
     async def await_cancelled(*, task_status: TaskStatus[None]) -> None:
+        """Await what somebody else has cancelled."""
         task_status.started()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.cancel()
         await future
 
     async def cancel_itself(*, task_status: TaskStatus[None]) -> None:
+        """Be cancelled by somebody who is not the supervisor."""
         task_status.started()
         task = asyncio.current_task()
         assert task is not None
@@ -552,6 +575,7 @@ async def test_a_crash_while_stopping_is_reported_and_nothing_restarts() -> None
     """A child that crashes in its clean-up is reported once and stays down."""
 
     async def clumsy(*, task_status: TaskStatus[None]) -> None:
+        """Crash while being stopped."""
         task_status.started()
         try:
             await anyio.sleep_forever()
@@ -567,6 +591,7 @@ async def test_a_child_that_gets_ready_too_late_stays_stopped() -> None:
     """Being ready while being stopped does not make a child running."""
 
     async def late(*, task_status: TaskStatus[None]) -> None:
+        """Get ready only when being stopped."""
         try:
             await anyio.sleep_forever()
         finally:
@@ -586,16 +611,16 @@ async def test_nothing_starts_while_the_supervisor_stops() -> None:
     refused: list[str] = []
 
     async def restart(supervisor: Supervisor) -> None:
+        """Ask for a restart, whatever happens to the group."""
         with anyio.CancelScope(shield=True):
             try:
                 await supervisor.restart_child("a")
             except SupervisorError as error:
                 refused.append(str(error))
 
-    async with anyio.create_task_group() as group:
-        async with running(make([a.spec()])) as supervisor:
-            group.start_soon(restart, supervisor)
-            await anyio.sleep(1)
+    async with anyio.create_task_group() as group, running(make([a.spec()])) as supervisor:
+        group.start_soon(restart, supervisor)
+        await anyio.sleep(1)
     assert refused == ["supervisor top does not run"]
     assert diary == ["+a", "-a"]
 
@@ -606,6 +631,7 @@ async def test_a_child_does_not_inherit_the_context_of_who_starts_it() -> None:
     seen: list[str] = []
 
     async def look(*, task_status: TaskStatus[None]) -> None:
+        """Note the context it runs in."""
         seen.append(request.get())
 
     async with running(make([])) as supervisor:
@@ -621,7 +647,10 @@ async def test_a_second_cancellation_still_ends_everything() -> None:
     ready = anyio.Event()
 
     class Ready:
+        """A task status that sets an event."""
+
         def started(self, value: None = None) -> None:
+            """Be told."""
             ready.set()
 
     task = asyncio.create_task(make([a.spec(), b.spec()]).run(task_status=Ready()))

@@ -32,6 +32,7 @@ class Worker:
     """A child that counts how many of it live at once."""
 
     def __init__(self, *, boot: float, farewell: float) -> None:
+        """Not started yet."""
         self.boot = boot
         self.farewell = farewell
         self.living = 0
@@ -41,6 +42,7 @@ class Worker:
         self.crashes = False
 
     async def start(self, *, task_status: TaskStatus[None]) -> None:
+        """Be the child."""
         self.living += 1
         self.most = max(self.most, self.living)
         self.fate, self.crashes = anyio.Event(), False

@@ -53,6 +53,7 @@ class Reports:
     """Collects the blocks a culprit is named for; a loaded machine may add others."""
 
     def __init__(self) -> None:
+        """Nothing reported yet."""
         self.seen: list[Blocked] = []
         self.came = anyio.Event()
 
@@ -70,11 +71,13 @@ async def nap_until(came: anyio.Event, nap: Callable[[Any], None]) -> None:
 
 
 def stem(frames: Sequence[Frame]) -> str:
+    """Blame the plugin for every stack that it is on."""
     return "".join({Path(f.file).stem for f in frames if Path(f.file).stem == "sleepy"})
 
 
 @asynccontextmanager
 async def watching(watch: Watch) -> AsyncGenerator[Watchdog]:
+    """Watch for the length of a block; the thread must have ended afterwards."""
     watchdog = Watchdog(watch)
     async with anyio.create_task_group() as group:
         await group.start(watchdog.run)
@@ -140,9 +143,11 @@ async def test_callbacks_that_fail_are_reported(
     done = anyio.Event()
 
     def blame(frames: Sequence[Frame]) -> str:
+        """Fail to find a culprit."""
         raise KeyError("nobody")
 
     def explode(blocked: Blocked) -> None:
+        """Fail to be told."""
         done.set()
         raise ValueError("no")
 

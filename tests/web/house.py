@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import httpx
@@ -51,6 +59,7 @@ ANSWER = {
     "a field of tomorrow": {"kept": True},
 }
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Ended = TypeVar("Ended")
 
 
 def chunk(text: str, *, finish: str | None = None) -> bytes:
@@ -359,11 +368,26 @@ async def served(house: House, *, grace: float = 0.05) -> AsyncGenerator[int]:
         tasks.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def beside(work: Callable[[], Coroutine[Any, Any, object]]) -> AsyncGenerator[None]:
+    """Something that runs beside the block, and is cancelled at its end if it still does."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        yield
+        tasks.cancel_scope.cancel()
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until something is so."""
     with anyio.fail_after(5):
         while not condition():
             await lowlevel.checkpoint()
+
+
+async def ended(found: list[Ended]) -> Ended:
+    """What something that runs beside the test came to, once it has put it into the list."""
+    await until(lambda: found)
+    return found[0]
 
 
 def waiting(house: House, name: str = "gateway") -> int:

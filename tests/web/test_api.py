@@ -14,7 +14,7 @@ from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.models import FRESH, Models
-from tests.web.house import CHAT, QUESTION, open_house, until, waiting
+from tests.web.house import CHAT, QUESTION, beside, ended, open_house, until, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -83,18 +83,18 @@ async def test_long_poll_returns_at_the_end_of_the_job() -> None:
     """A long poll comes back as soon as the job has ended, with its result."""
     async with open_house() as house:
         await house.jobs.submit("quality", 1)
-        async with anyio.create_task_group() as tasks:
-            found: list[httpx.Response] = []
+        found: list[httpx.Response] = []
 
-            async def poll() -> None:
-                found.append(await house.client.get("/api/jobs/j1?wait=30s"))
+        async def poll() -> None:
+            found.append(await house.client.get("/api/jobs/j1?wait=30s"))
 
-            tasks.start_soon(poll)
-            await anyio.wait_all_tasks_blocked()
+        async with beside(poll):
+            await until(lambda: house.jobs.watchers)
             assert not found
             house.jobs.finish("j1", {"findings": []})
-    assert found[0].json()["status"] == "done"
-    assert found[0].json()["result"] == {"findings": []}
+            response = await ended(found)
+    assert response.json()["status"] == "done"
+    assert response.json()["result"] == {"findings": []}
 
 
 async def test_long_poll_returns_when_its_time_is_over() -> None:
@@ -181,21 +181,21 @@ async def test_brake_stops_sending_and_lets_go() -> None:
     """While paused requests queue and say why; after resume they go."""
     async with open_house(limits=["100 requests / minute"]) as house:
         await house.client.post("/api/pause", json={"reason": "deploy"})
-        async with anyio.create_task_group() as tasks:
-            found: list[httpx.Response] = []
+        found: list[httpx.Response] = []
 
-            async def ask() -> None:
-                found.append(await house.client.post(CHAT, json=QUESTION))
+        async def ask() -> None:
+            found.append(await house.client.post(CHAT, json=QUESTION))
 
-            tasks.start_soon(ask)
+        async with beside(ask):
             await until(lambda: waiting(house))
             queued = (await house.client.get("/api/queue")).json()
             assert not found
             resumed = (await house.client.post("/api/resume")).json()
+            response = await ended(found)
     assert (queued["state"], queued["reason"], queued["queued"]) == ("paused", "deploy", 1)
     assert any(one["why"] for one in queued["classes"])
     assert resumed["state"] == "open"
-    assert found[0].status_code == 200
+    assert response.status_code == 200
 
 
 async def test_pause_takes_an_object_or_nothing() -> None:
@@ -260,7 +260,7 @@ async def test_old_list_serves_where_no_new_one_comes(virtual: LoopClock) -> Non
     keeper = Doorkeeper(token="", clients={}, classes=lambda: ())
     models = Models(fetch, doorkeeper=keeper, clock=virtual)
 
-    scope = {"type": "http", "headers": [], "path_params": {"id": "m"}}
+    scope: dict[str, object] = {"type": "http", "headers": [], "path_params": {"id": "m"}}
     await models.list(Request(scope))
     await anyio.sleep(FRESH)
     response = await models.one(Request(scope))

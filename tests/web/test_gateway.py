@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
-import anyio
 import orjson
 import pytest
 
@@ -14,6 +14,7 @@ from tests.web.house import (
     EVENTS,
     KEY,
     QUESTION,
+    beside,
     open_house,
     settings_of,
     until,
@@ -170,15 +171,9 @@ async def test_full_queue_is_refused_with_a_true_retry_after() -> None:
     """A full queue answers 429 at once with a Retry-After that clients believe."""
     async with open_house(limits=["1 requests / minute"], queue=1) as house:
         await house.client.post(CHAT, json=QUESTION)
-        async with anyio.create_task_group() as tasks:
-
-            async def wait_in_line() -> None:
-                await house.client.post(CHAT, json=QUESTION)
-
-            tasks.start_soon(wait_in_line)
+        async with beside(partial(house.client.post, CHAT, json=QUESTION)):
             await until(lambda: waiting(house))
             response = await house.client.post(CHAT, json=QUESTION)
-            tasks.cancel_scope.cancel()
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "queue_full"
     assert 1 <= int(response.headers["retry-after"]) <= 120
@@ -272,9 +267,7 @@ async def test_unusable_key_says_what_to_do_and_shows_nothing_of_it() -> None:
 async def test_draining_house_refuses_for_a_moment() -> None:
     """A stopping process answers 503 with a short Retry-After: another one will be there."""
     async with open_house() as house:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(house.broker.drain, 0.0)
-            await until(lambda: house.broker.snapshot().state == "draining")
+        await house.broker.drain(0.0)
         response = await house.client.post(CHAT, json=QUESTION)
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "draining"
@@ -285,17 +278,10 @@ async def test_why_is_told_by_the_clients_own_name_of_a_call() -> None:
     """A client that named its call can ask why it waits, and for how long, while it waits."""
     async with open_house(limits=["1 requests / minute"]) as house:
         await house.client.post(CHAT, json=QUESTION)
-        async with anyio.create_task_group() as tasks:
-
-            async def wait_in_line() -> None:
-                await house.client.post(
-                    CHAT, json=QUESTION, headers={"x-client-request-id": "mine"}
-                )
-
-            tasks.start_soon(wait_in_line)
+        named = {"x-client-request-id": "mine"}
+        async with beside(partial(house.client.post, CHAT, json=QUESTION, headers=named)):
             await until(lambda: waiting(house))
             why = await house.client.get("/api/why/mine")
-            tasks.cancel_scope.cancel()
         gone = await house.client.get("/api/why/mine")
     assert why.json()["traffic_class"] == "gateway"
     assert why.json()["place"] == 1

@@ -50,7 +50,7 @@ async def test_own_page_may_act() -> None:
     "path", ["/", "/api/stats", "/api/jobs", "/api/roles", "/api/usage", "/metrics"]
 )
 async def test_operating_needs_the_houses_token(path: str) -> None:
-    """With a token set, only its holder looks inside; a client's own token opens the gateway only."""
+    """With a token set, only its holder looks inside; a client's token opens the gateway."""
     async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
         nobody = await house.client.get(path)
         editor = await house.client.get(path, headers=EDITOR)
@@ -76,9 +76,7 @@ async def test_clients_own_token_is_its_name() -> None:
     """A client's token names its class; a wrong one is refused before the body is looked at."""
     async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
         right = await house.client.post(CHAT, json=QUESTION, headers=EDITOR)
-        wrong = await house.client.post(
-            CHAT, content=b"{", headers={"authorization": "Bearer no"}
-        )
+        wrong = await house.client.post(CHAT, content=b"{", headers={"authorization": "Bearer no"})
     assert right.headers["x-supervisor-role"] == "editor"
     assert wrong.status_code == 401
     assert wrong.json()["error"]["type"] == "authentication_error"

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import anyio
+from functools import partial
+from typing import Any
+
 import pytest
 
 from supervisor.messages import TrafficClass
 from supervisor.team.snapshot import BrokenPlugin
 from supervisor.web.page import render
-from tests.web.house import CHAT, QUESTION, House, open_house, until, waiting
+from tests.web.house import CHAT, QUESTION, beside, open_house, until, waiting
 
 pytestmark = pytest.mark.anyio
-
-
-async def _one_waits(house: House, tasks: anyio.abc.TaskGroup) -> None:
-    await house.client.post(CHAT, json=QUESTION)
-
-    async def wait_in_line() -> None:
-        await house.client.post(CHAT, json=QUESTION)
-
-    tasks.start_soon(wait_in_line)
-    await until(lambda: waiting(house))
 
 
 async def test_health_shows_all_at_a_glance() -> None:
     """Health has roles, clients, windows, restarts and broken plugins, with why somebody waits."""
     async with open_house(limits=["1 requests / minute"]) as house:
-        async with anyio.create_task_group() as tasks:
-            await _one_waits(house, tasks)
+        await house.client.post(CHAT, json=QUESTION)
+        async with beside(partial(house.client.post, CHAT, json=QUESTION)):
+            await until(lambda: waiting(house))
             response = await house.client.get("/health")
-            tasks.cancel_scope.cancel()
     report = response.json()
     assert response.status_code == 200
     assert (report["status"], report["version"]) == ("ok", "1.2.3")
@@ -68,9 +60,7 @@ async def test_readiness_follows_the_house() -> None:
         starting = await house.client.get("/readyz")
         house.reason.clear()
         ready = await house.client.get("/readyz")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(house.broker.drain, 0.0)
-            await until(lambda: house.broker.snapshot().state == "draining")
+        await house.broker.drain(0.0)
         draining = await house.client.get("/readyz")
         live = await house.client.get("/livez")
     assert (starting.status_code, starting.json()["reason"]) == (503, "starting")
@@ -142,7 +132,7 @@ async def test_page_escapes_what_others_wrote() -> None:
 
 def test_page_shows_no_reason_where_there_is_none() -> None:
     """A house that is well is shown without a reason and without empty tables of trouble."""
-    report = {
+    report: dict[str, Any] = {
         "status": "ok",
         "reason": "",
         "version": "1",

@@ -63,7 +63,7 @@ def test_strangers_are_refused(
 
 
 def test_only_the_houses_token_operates() -> None:
-    """Roles and the queue are for the holder of the house's token, or for all where there is none."""
+    """Roles and queue are for the holder of the house's token, or for all where there is none."""
     assert BOTH.may_operate(b"Bearer house-token")
     assert not BOTH.may_operate(b"Bearer ed-token")
     assert not TOKEN.may_operate(None)

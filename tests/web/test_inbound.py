@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.errors import InvalidRequest
@@ -20,6 +20,7 @@ _VALUES = st.recursive(
 _FIELDS = ("model", "stream", "max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text().filter(lambda name: name not in _FIELDS), _VALUES, max_size=5))
 def test_putting_a_model_in_changes_nothing_else(document: dict[str, Any]) -> None:
     """The body with a model put in is the body plus that model, whatever else it holds."""

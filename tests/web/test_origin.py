@@ -71,6 +71,6 @@ def test_any_name_reaches_a_server_that_listens_everywhere() -> None:
         ("", False),
     ],
 )
-def test_loopback_names(name: str, expected: bool) -> None:
+def test_loopback_names(name: str, *, expected: bool) -> None:
     """Only names that cannot leave this machine count as loopback."""
     assert is_loopback(name) is expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -44,10 +44,8 @@ class Caller:
     def post(self, path: str, document: object) -> None:
         """Send a request."""
         body = orjson.dumps(document)
-        self.writer.write(
-            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        self.writer.write(head.encode() + body)
 
     async def head(self) -> str:
         """The response's head."""
@@ -175,78 +173,63 @@ async def test_error_inside_a_stream_is_not_success() -> None:
 async def test_too_large_upload_gets_its_answer() -> None:
     """A client that uploads too much still reads the 413, and may go on with its connection."""
     settings = settings_of({"web": {"max_body": "1KiB"}})
-    async with open_house(settings=settings) as house, served(house) as port:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            refused = await client.post(CHAT, content=b"x" * 3_000_000)
-            answered = await client.post(CHAT, json=QUESTION)
+    async with (
+        open_house(settings=settings) as house,
+        served(house) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        refused = await client.post(CHAT, content=b"x" * 3_000_000)
+        answered = await client.post(CHAT, json=QUESTION)
     assert refused.status_code == 413
     assert answered.status_code == 200
 
 
 async def test_stopping_lets_requests_under_way_end() -> None:
     """A request that is under way when the server stops is still answered."""
-    async with open_house() as house:
+    async with open_house() as house, _stoppable(house, grace=5) as (port, stop):
         gate = house.api.hold()
-        async with anyio.create_task_group() as tasks:
-            port = await _start(tasks, house, grace=5)
-            async with calling(port) as caller:
-                caller.post(CHAT, QUESTION)
-                await until(lambda: house.api.seen)
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep(0)
-                    gate.set()
-                    assert "200 OK" in await caller.head()
+        async with calling(port) as caller:
+            caller.post(CHAT, QUESTION)
+            await until(lambda: house.api.seen)
+            stop()
+            gate.set()
+            assert "200 OK" in await caller.head()
 
 
 async def test_what_is_late_is_told_that_we_stop() -> None:
     """A request that does not end in time is told so with 503, and its slot is free."""
-    async with open_house() as house:
+    async with open_house() as house, _stoppable(house, grace=0.01) as (port, stop):
         house.api.hold()
-        async with anyio.create_task_group() as tasks:
-            port = await _start(tasks, house, grace=0.01)
-            async with calling(port) as caller:
-                caller.post(CHAT, QUESTION)
-                await until(lambda: house.api.seen)
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    head = await caller.head()
-                    body = await caller.reader.read()
+        async with calling(port) as caller:
+            caller.post(CHAT, QUESTION)
+            await until(lambda: house.api.seen)
+            stop()
+            assert "503" in await caller.head()
+            assert b'"draining"' in await caller.reader.read()
         await until(lambda: not in_flight(house))
-    assert "503" in head
-    assert b'"draining"' in body
 
 
 async def test_late_stream_is_cut_not_ended() -> None:
     """A stream that does not end in time is cut, so that nobody takes it for complete."""
-    async with open_house() as house:
+    async with open_house() as house, _stoppable(house, grace=0.01) as (port, stop):
         house.api.stream(Events(held_after=1))
-        async with anyio.create_task_group() as tasks:
-            port = await _start(tasks, house, grace=0.01)
-            async with calling(port) as caller:
-                caller.post(CHAT, {**QUESTION, "stream": True})
-                await caller.head()
-                await caller.chunk()
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    assert await caller.reader.read() == b""
+        async with calling(port) as caller:
+            caller.post(CHAT, {**QUESTION, "stream": True})
+            await caller.head()
+            await caller.chunk()
+            stop()
+            assert await caller.reader.read() == b""
 
 
 async def test_long_polls_end_when_the_server_stops() -> None:
     """A long poll is answered at once when the server stops, however long its grace."""
-    async with open_house() as house:
+    async with open_house() as house, _stoppable(house, grace=60) as (port, stop):
         await house.jobs.submit("quality", 1)
-        async with anyio.create_task_group() as tasks:
-            port = await _start(tasks, house, grace=60)
-            async with calling(port) as caller:
-                caller.writer.write(
-                    b"GET /api/jobs/j1?wait=60s HTTP/1.1\r\nhost: localhost\r\n\r\n"
-                )
-                await caller.writer.drain()
-                await until(lambda: house.jobs.watchers)
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    assert "200 OK" in await caller.head()
+        async with calling(port) as caller:
+            caller.writer.write(b"GET /api/jobs/j1?wait=60s HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            await until(lambda: house.jobs.watchers)
+            stop()
+            assert "200 OK" in await caller.head()
 
 
 async def test_hang_up_ends_a_long_poll() -> None:
@@ -291,9 +274,18 @@ async def test_no_server_or_date_header_is_sent() -> None:
     assert "date" not in headers
 
 
-async def _start(tasks: anyio.abc.TaskGroup, house: House, *, grace: float) -> int:
-    async def listen(*, task_status: TaskStatus[int]) -> None:
-        await serve(house.app, "127.0.0.1", 0, grace=grace, task_status=task_status)
+@asynccontextmanager
+async def _stoppable(
+    house: House, *, grace: float
+) -> AsyncGenerator[tuple[int, Callable[[], None]]]:
+    """The house on a socket, and what stops the server while the test goes on."""
+    scope = anyio.CancelScope()
 
-    port: int = await tasks.start(listen)
-    return port
+    async def listen(*, task_status: TaskStatus[int]) -> None:
+        with scope:
+            await serve(house.app, "127.0.0.1", 0, grace=grace, task_status=task_status)
+
+    async with anyio.create_task_group() as tasks:
+        port: int = await tasks.start(listen)
+        yield port, scope.cancel
+        scope.cancel()

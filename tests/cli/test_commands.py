@@ -1,0 +1,263 @@
+"""Commands against a supervisor that runs: what they print, and what their exit code says."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from supervisor.jobs.job import JobStatus
+from tests.cli.commands import Result, command
+from tests.web.house import (
+    CHAT,
+    QUESTION,
+    House,
+    beside,
+    ended,
+    open_house,
+    served,
+    settings_of,
+    until,
+    waiting,
+)
+
+pytestmark = pytest.mark.anyio
+Capture = pytest.CaptureFixture[str]
+
+
+async def _submitted(
+    capsys: Capture, house: House, port: int, *words: str, error: str | None = None
+) -> Result:
+    """Submit, and let the job end as soon as somebody waits for it."""
+    found: list[Result] = []
+
+    async def submit() -> None:
+        found.append(await command(capsys, port, "submit", *words))
+
+    async with beside(submit):
+        await until(lambda: house.jobs.watchers)
+        house.jobs.finish("j1", {"findings": []}, error=error)
+        return await ended(found)
+
+
+async def test_submit_waits_and_prints_the_result(capsys: Capture) -> None:
+    """A submitted job's result is the one JSON document on stdout."""
+    async with open_house() as house, served(house) as port:
+        result = await _submitted(capsys, house, port, "quality", "some text")
+    assert result.code == 0
+    assert json.loads(result.out) == {"findings": []}
+    assert result.err == ""
+    assert house.jobs.kept["j1"].input == "some text"
+
+
+async def test_failed_job_exits_with_1(capsys: Capture) -> None:
+    """A job that failed prints why on stderr, nothing on stdout, and exits with 1."""
+    async with open_house() as house, served(house) as port:
+        result = await _submitted(capsys, house, port, "quality", "x", error="JobFailed: no")
+    assert (result.code, result.out) == (1, "")
+    assert "error: job j1 failed: JobFailed: no" in result.err
+
+
+async def test_whole_job_is_printed_with_json(capsys: Capture) -> None:
+    """With --json the whole job is printed, also when it failed."""
+    async with open_house() as house, served(house) as port:
+        result = await _submitted(capsys, house, port, "quality", "x", "--json", error="E: no")
+    assert result.code == 1
+    assert json.loads(result.out)["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (('{"a": [1]}',), {"a": [1]}),
+        (("[1, 2]",), [1, 2]),
+        (('{"a": [1]}', "--text"), '{"a": [1]}'),
+        (("{not json",), "{not json"),
+        (("5",), "5"),
+        (("- do this",), "- do this"),
+    ],
+)
+async def test_json_is_sent_as_json(
+    capsys: Capture, words: tuple[str, ...], expected: object
+) -> None:
+    """Objects and arrays are sent as such unless --text says otherwise; anything else is text."""
+    async with open_house() as house, served(house) as port:
+        await command(capsys, port, "submit", "--no-wait", "quality", *words)
+    assert house.jobs.kept["j1"].input == expected
+
+
+async def test_input_from_file_and_stdin(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an argument the input is a file's, or what comes on stdin; - says so."""
+    file = tmp_path / "some.diff"
+    file.write_text("from file")
+    async with open_house() as house, served(house) as port:
+        await command(capsys, port, "submit", "quality", "--no-wait", "--file", str(file))
+        monkeypatch.setattr(sys, "stdin", io.StringIO("from stdin"))
+        await command(capsys, port, "submit", "quality", "--no-wait")
+        monkeypatch.setattr(sys, "stdin", io.StringIO("from dash"))
+        await command(capsys, port, "submit", "quality", "-", "--no-wait")
+    assert [job.input for job in house.jobs.kept.values()] == [
+        "from file",
+        "from stdin",
+        "from dash",
+    ]
+
+
+async def test_key_and_priority_go_along(capsys: Capture) -> None:
+    """Key and priority reach the job; without waiting the job is printed at once."""
+    async with open_house() as house, served(house) as port:
+        words = ("submit", "quality", "x", "--key", "k", "--priority", "high", "--no-wait")
+        result = await command(capsys, port, *words)
+        number = await command(capsys, port, "submit", "code", "x", "--priority", "7", "--no-wait")
+    assert json.loads(result.out)["id"] == "j1"
+    assert (house.jobs.kept["j1"].key, house.jobs.kept["j1"].priority) == ("k", 20)
+    assert json.loads(number.out)["priority"] == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("submit", "qualty", "x"), 4, 'did you mean "quality"?'),
+        (("submit", "quality", "x", "--file", "y"), 2, "expected the input once"),
+        (("submit", "quality", "--file", "missing"), 2, "cannot read missing"),
+        (("submit", "quality", "--keyy=k"), 2, "unknown option: --keyy=k"),
+        (("submit", "quality", "x", "--priority", "soon"), 1, 'got: "soon"'),
+        (("stop", "nobody"), 4, 'no role is called "nobody"'),
+        (("reload", "broken"), 1, "roles/broken.py:7"),
+        (("jobs", "show", "none"), 1, 'no job has the id "none"'),
+        (("jobs", "list", "--status", "lost"), 1, 'got: "lost"'),
+    ],
+)
+async def test_refusals_are_told_with_their_exit_code(
+    capsys: Capture, words: tuple[str, ...], code: int, text: str
+) -> None:
+    """What the supervisor refuses is one line on stderr and the exit code of its kind."""
+    async with open_house() as house, served(house) as port:
+        result = await command(capsys, port, *words)
+    assert result.code == code
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert text in result.err
+
+
+async def test_status_shows_the_house(capsys: Capture) -> None:
+    """Status shows windows, roles, clients and broken plugins, plain where nobody looks."""
+    async with open_house(limits=["5 requests / minute"]) as house, served(house) as port:
+        await house.client.post(CHAT, json=QUESTION)
+        result = await command(capsys, port, "status")
+        as_json = await command(capsys, port, "status", "--json")
+    assert result.code == 0
+    assert "5 requests / minute" in result.out
+    assert "1 of 5" in result.out
+    assert "quality" in result.out
+    assert "roles/bad.py:3: expected a Role" in result.out
+    assert "\x1b" not in result.out
+    assert json.loads(as_json.out)["roles"]["quality"]["state"] == "running"
+
+
+async def test_status_says_why_somebody_waits(capsys: Capture) -> None:
+    """The first request of every class that waits says why."""
+    async with open_house() as house, served(house) as port:
+        await command(capsys, port, "pause", "lunch")
+        async with beside(partial(house.client.post, CHAT, json=QUESTION)):
+            await until(lambda: waiting(house))
+            result = await command(capsys, port, "status")
+    assert result.out.startswith("paused: lunch, version 1.2.3, up ")
+    assert "gateway waits: first in line" in result.out
+
+
+async def test_brake(capsys: Capture) -> None:
+    """Pause and resume act and say so on stderr; stdout stays empty."""
+    async with open_house() as house, served(house) as port:
+        paused = await command(capsys, port, "pause", "deploy")
+        state = house.broker.snapshot()
+        resumed = await command(capsys, port, "resume")
+    assert (paused.code, paused.out, paused.err) == (0, "", "paused: deploy\n")
+    assert (state.state, state.reason) == ("paused", "deploy")
+    assert resumed.err == "sending\n"
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart", "reload"])
+async def test_role_actions(capsys: Capture, action: str) -> None:
+    """Each action reaches the team and tells how the role stands."""
+    async with open_house() as house, served(house) as port:
+        result = await command(capsys, port, action, "quality")
+    assert house.team.asked == [(action, "quality")]
+    assert result.code == 0
+    assert result.err.startswith("quality is ")
+
+
+async def test_jobs_are_listed_shown_and_cancelled(capsys: Capture) -> None:
+    """Jobs are listed newest first, shown whole as JSON, and cancelled."""
+    async with open_house() as house, served(house) as port:
+        empty = await command(capsys, port, "jobs")
+        await house.jobs.submit("quality", "x")
+        await house.jobs.submit("code", "y")
+        house.jobs.finish("j1", None, error="JobFailed: " + "long " * 30)
+        listed = await command(capsys, port, "jobs")
+        narrowed = await command(capsys, port, "jobs", "list", "--role", "code", "--json")
+        shown = await command(capsys, port, "jobs", "show", "j1")
+        cancelled = await command(capsys, port, "jobs", "cancel", "j2")
+    assert (empty.out, empty.err) == ("", "there are no such jobs\n")
+    lines = listed.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["id", "j2", "j1"]
+    assert lines[2].endswith("…")
+    assert [job["id"] for job in json.loads(narrowed.out)["jobs"]] == ["j2"]
+    assert json.loads(shown.out)["input"] == "x"
+    assert cancelled.err == "j2 is cancelled\n"
+    assert house.jobs.kept["j2"].status is JobStatus.CANCELLED
+
+
+async def test_usage_sums_up(capsys: Capture) -> None:
+    """Usage is a table with a sum, or one JSON document."""
+    async with open_house() as house, served(house) as port:
+        nothing = await command(capsys, port, "usage")
+        await house.client.post(CHAT, json=QUESTION)
+        result = await command(capsys, port, "usage")
+        as_json = await command(capsys, port, "usage", "--json")
+    assert nothing.err == "nothing was used yet\n"
+    assert result.out.splitlines()[1].split()[1:3] == ["gateway", "grok-4.7"]
+    assert result.out.splitlines()[-1].split() == [
+        "total", "1", "1", "0", "3", "0", "2", "0", "0.0000",
+    ]  # fmt: skip
+    assert json.loads(as_json.out)["usage"][0]["prompt"] == 3
+
+
+async def test_models_are_listed(capsys: Capture) -> None:
+    """Models are one id a line, or the API's own document."""
+    async with open_house() as house, served(house) as port:
+        document = {"object": "list", "data": [{"id": "grok-4.7"}, {"id": "grok-4.6"}]}
+        house.api.refuse(200, document)
+        result = await command(capsys, port, "models")
+        as_json = await command(capsys, port, "models", "--json")
+    assert result.out.split() == ["grok-4.7", "grok-4.6"]
+    assert json.loads(as_json.out) == document
+
+
+async def test_token_comes_from_the_environment(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is taken from SUPERVISOR_TOKEN; a missing one says where to put it."""
+    settings = settings_of({"web": {"token": "house-token-1234"}})
+    async with open_house(settings=settings) as house, served(house) as port:
+        without = await command(capsys, port, "jobs")
+        monkeypatch.setenv("SUPERVISOR_TOKEN", "house-token-1234")
+        with_it = await command(capsys, port, "jobs")
+    assert without.code == 2
+    assert "SUPERVISOR_TOKEN" in without.err
+    assert with_it.code == 0
+
+
+async def test_port_check_knows_a_supervisor(capsys: Capture) -> None:
+    """Doctor finds the supervisor that listens on the configured port."""
+    async with open_house() as house, served(house) as port:
+        result = await command(capsys, port, "doctor", "--offline", "--json")
+    checks = {check["name"]: check for check in json.loads(result.out)["checks"]}
+    assert "a supervisor (1.2.3) answers" in checks["port"]["detail"]
+    assert checks["port"]["ok"]
