@@ -13,13 +13,13 @@ import socket
 from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any
 
-import anyio
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 from supervisor.clock import LoopClock
 from supervisor.testing import VirtualLoop
+from tests.abandonable import Abandonable
 
 # A shared machine is no place for deadlines; in CI every run tries the same examples.
 settings.register_profile("here", deadline=None)
@@ -87,32 +87,21 @@ async def no_tasks_left() -> AsyncGenerator[None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Let go of an async test that ran out of time.
-
-    The time-out interrupts the event loop and leaves the test waiting in it: the fixtures' ends,
-    which anyio runs in the test's own task, would wait behind it for ever.
-    """
+    """Make async tests abandonable, and let a time-out say where the test waited."""
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
         return (yield)
-    running: list[tuple[asyncio.AbstractEventLoop, anyio.CancelScope]] = []
-
-    async def abandonable(**arguments: Any) -> None:
-        with anyio.CancelScope() as scope:
-            running.append((asyncio.get_running_loop(), scope))
-            try:
-                await test(**arguments)
-            finally:
-                running.clear()
-
-    pyfuncitem.obj = abandonable
+    abandonable = Abandonable(test)
+    pyfuncitem.obj = abandonable.run
     try:
         return (yield)
+    except BaseException as error:
+        if place := abandonable.waits_at():
+            error.add_note(f"the test waited at {place}")
+            abandonable.abandon()
+        raise
     finally:
         pyfuncitem.obj = test
-        for loop, scope in running:
-            if not loop.is_closed():
-                loop.call_soon(scope.cancel)
 
 
 @pytest.fixture(autouse=True)

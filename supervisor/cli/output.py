@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import TextIO
 
@@ -51,20 +51,21 @@ def talk(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: str = "") -> str:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Collection[str] = ()
+) -> str:
     """Rows in columns.
 
     Args:
         heads: The columns' titles.
         rows: As many cells each.
-        right: Titles, separated by blanks, of the columns that are aligned to the right.
+        right: Titles of the columns that are aligned to the right.
     """
     texts = [list(heads), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in texts) for column in range(len(heads))]
-    rightwards = set(right.split())
     lines = (
         "  ".join(
-            cell.rjust(width) if head in rightwards else cell.ljust(width)
+            cell.rjust(width) if head in right else cell.ljust(width)
             for cell, width, head in zip(line, widths, heads, strict=True)
         ).rstrip()
         for line in texts

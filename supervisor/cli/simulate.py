@@ -41,7 +41,8 @@ def simulate(  # noqa: PLR0913 - every one is an option of the command line
         option: Any other setting of the simulator as name=value, such as faults.capacity=0.1.
         place: Which configuration; its [simulator] table is where this starts from.
     """
-    table: dict[str, Any] = dict(place.settings().simulator)
+    settings = place.settings()
+    table: dict[str, Any] = dict(settings.simulator)
     given: dict[str, Any] = {
         "limits": list(limit) or None,
         "kind": kind,
@@ -56,10 +57,14 @@ def simulate(  # noqa: PLR0913 - every one is an option of the command line
     # The server behind it takes its time to import, which a wrong option need not wait for.
     import anyio  # noqa: PLC0415
 
+    from supervisor.logs import configure  # noqa: PLC0415
     from supervisor.simulator.server import run  # noqa: PLC0415
     from supervisor.simulator.settings import Settings  # noqa: PLC0415
 
-    anyio.run(run, Settings.read(table), host, port)
+    simulated = Settings.read(table)
+    # Events go to stderr: stdout is for the report.
+    configure(settings.log.level, settings.log.format, redact=str)
+    anyio.run(run, simulated, host, port)
 
 
 def _assign(table: dict[str, Any], text: str) -> None:

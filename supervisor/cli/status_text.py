@@ -74,17 +74,17 @@ def _roles(roles: Mapping[str, Any], painter: Painter) -> str:
         )
         for name, one in roles.items()
     ]
-    heads = ("role", "state", "jobs", "to-do", *_TRAFFIC, "restarts", "last error")
-    text = table(heads, rows, right=f"jobs to-do restarts {' '.join(_TRAFFIC)}")
+    heads = ("role", "state", "jobs", "to do", *_TRAFFIC, "restarts", "last error")
+    text = table(heads, rows, right=("jobs", "to do", "restarts", *_TRAFFIC))
     return _paint_states(text, painter)
 
 
 def _clients(clients: Mapping[str, Any]) -> str:
     rows = [(name, *_traffic(one)) for name, one in clients.items()]
-    return table(("client", *_TRAFFIC), rows, right=" ".join(_TRAFFIC)) if rows else ""
+    return table(("client", *_TRAFFIC), rows, right=_TRAFFIC) if rows else ""
 
 
-_TRAFFIC = ("queued", "flying", "requests", "p50", "p99")
+_TRAFFIC = ("queued", "in flight", "requests", "p50", "p99")
 
 
 def _traffic(one: Mapping[str, Any]) -> tuple[object, ...]:

@@ -53,4 +53,4 @@ def rendered(rows: Sequence[dict[str, Any]]) -> str:
     ]
     total: list[object] = ["total", "", "", *(sum(row[name] for row in rows) for name in _COUNTS)]
     total.append(f"{sum(row['cost'] for row in rows):.4f}")
-    return table(_HEADS, [*cells, total], right=" ".join((*_COUNTS, "usd")))
+    return table(_HEADS, [*cells, total], right=(*_COUNTS, "usd"))

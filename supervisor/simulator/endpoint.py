@@ -97,7 +97,7 @@ class _Exchange:
         settings = self._sim.settings
         headers: wire.Headers = [self._trace]
         if failure.quota and settings.retry_after is not None:
-            headers.append((b"retry-after", b"%g" % settings.retry_after))
+            headers.append((b"retry-after", b"%.10g" % settings.retry_after))
         if settings.should_retry is not None:
             headers.append((b"x-should-retry", b"true" if settings.should_retry else b"false"))
         await wire.send_failure(

@@ -38,6 +38,4 @@ def error_response(error: SupervisorError) -> Response:
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     raise TypeError(f"expected a JSON value, got: {type(value).__name__}")

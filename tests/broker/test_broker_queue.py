@@ -275,7 +275,7 @@ IDLE = (
 @pytest.mark.usefixtures("virtual")
 async def test_what_is_not_needed_is_lent(limits: tuple[str, ...]) -> None:
     """Shares of classes that want nothing are nobody's obstacle."""
-    async with at_work(PatientClock(), *limits, classes=IDLE) as desk:
+    async with at_work(PatientClock(3_000), *limits, classes=IDLE) as desk:
         for name in "abc":
             reply = await desk.ask(name, "low", deadline=600.0)
             assert reply.wait < 5.0
@@ -289,7 +289,7 @@ async def test_what_is_not_needed_is_lent(limits: tuple[str, ...]) -> None:
 @pytest.mark.usefixtures("virtual")
 async def test_idle_tokens_are_lent() -> None:
     """A request that fits into the window goes, even if it needs what others do not."""
-    clock = PatientClock()
+    clock = PatientClock(3_000)
     limits = "100 requests / minute", "3000 tokens / minute"
     async with at_work(clock, *limits, classes=[IDLE[0], LOW]) as desk:
         for name in "abc":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from anyio import to_thread
 
@@ -24,7 +26,7 @@ from supervisor.errors import (
     SupervisorError,
     UnknownRole,
 )
-from tests.web.house import beside, open_house, served, until
+from tests.web.house import KEY, beside, open_house, served, until
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
@@ -177,6 +179,32 @@ def test_broken_pipe_is_no_traceback() -> None:
         )
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_simulator_answers_and_reports() -> None:
+    """The simulator tells its address, speaks the API, and prints the judge's report at the end."""
+    options = ["--port", "0", "--limit", "5 requests / minute", "--option", "faults.capacity=0"]
+    words = ["simulate", *options, "--seed", "3"]
+    process = await anyio.open_process(
+        [sys.executable, "-m", "supervisor", *words], env=_environment()
+    )
+    async with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        base = (await process.stderr.receive()).decode()
+        while "http://" not in base:
+            base += (await process.stderr.receive()).decode()
+        url = next(word for word in base.split() if word.startswith("http://"))
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as client:
+            models = await client.get(f"{url}/models")
+        process.send_signal(signal.SIGINT)
+        report = json.loads(b"".join([piece async for piece in process.stdout]))
+        code = await process.wait()
+    assert models.json()["data"][0]["id"] == "grok-4.7"
+    assert code == 0
+    assert report["attempts"] == 0
 
 
 @pytest.mark.slow

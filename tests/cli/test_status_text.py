@@ -108,7 +108,7 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_table_aligns_numbers_to_the_right() -> None:
     """Columns are as wide as their widest cell; numbers stand to the right."""
-    assert table(("name", "n"), [("a", 5), ("long name", 100)], right="n") == (
+    assert table(("name", "n"), [("a", 5), ("long name", 100)], right=("n",)) == (
         "name         n\na            5\nlong name  100"
     )
 

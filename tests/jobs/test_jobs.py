@@ -377,7 +377,9 @@ async def test_an_unknown_id_says_so(team: Team) -> None:
                 await ask("nobody")
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, float("inf"), {"a": b""}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, float("inf"), {"a": b""}], ids=["object", "set", "inf", "bytes"]
+)
 async def test_an_input_that_is_no_json_is_refused(sqlite_team: Team, value: JsonValue) -> None:
     """What could not be stored is refused with its type, before anything is written."""
     async with sqlite_team.at_work() as jobs:

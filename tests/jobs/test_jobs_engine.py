@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from supervisor.clock import SystemClock
 from supervisor.errors import JobFailed, StoreError
 from supervisor.jobs import JobRun, Jobs, JobStatus
+from supervisor.jobs.engine import Engine
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
 
@@ -122,10 +123,23 @@ async def test_it_is_silent(sqlite_team: Team, capfd: pytest.CaptureFixture[str]
     assert logger.propagate
 
 
+@pytest.mark.slow
 def test_importing_does_not_import_dbos() -> None:
     """Half a second of imports is paid by those who run jobs, not by those who name them."""
     code = "import sys, supervisor.jobs; sys.exit('dbos' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+async def test_an_engine_that_does_not_run_says_so() -> None:
+    """Before the start and after the stop nothing can be begun."""
+
+    async def body(workflow_id: str) -> str:
+        return workflow_id
+
+    engine = Engine(body)
+    await engine.stop(patience=1)
+    with pytest.raises(StoreError, match="the job engine is not running"):
+        await engine.begin("a")
 
 
 async def test_an_engine_that_cannot_start_says_so(new_sqlite: Path) -> None:
@@ -256,9 +270,11 @@ async def test_a_handler_that_does_not_stop_is_left_behind(sqlite_team: Team) ->
                 await let_go.wait()
             except asyncio.CancelledError:
                 continue
+        tasks_left.append(asyncio.current_task())
         over.set()
         return None
 
+    tasks_left: list[asyncio.Task[object] | None] = []
     jobs = Jobs(
         url=sqlite_team.url, execute=lambda run: handle(run), clock=SystemClock(), patience=0.01
     )
@@ -271,4 +287,7 @@ async def test_a_handler_that_does_not_stop_is_left_behind(sqlite_team: Team) ->
             asyncio.get_running_loop().call_later(0.05, let_go.set)
             tasks.cancel_scope.cancel()
         await over.wait()
-    assert "jobs.workflows_stuck" in [event["event"] for event in events]
+        await asyncio.wait([task for task in tasks_left if task is not None])
+    said = [event["event"] for event in events]
+    assert "jobs.workflows_stuck" in said
+    assert "jobs.run_failed" not in said

@@ -184,29 +184,40 @@ anyio.run(run, Settings())
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_as_a_program_it_ends_with_a_report(number: signal.Signals) -> None:
-    """One line with the URL when it is ready, the report as JSON when it is told to stop."""
-    root = Path(__file__).parents[2]
+@asynccontextmanager
+async def program() -> AsyncGenerator[asyncio.subprocess.Process]:
+    """The simulator as a process of its own, which ends with the test whatever happens."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         PROGRAM,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert process.stderr is not None
-    lines = process.stderr
-    while not (line := (await lines.readline()).decode()).startswith("http://"):
-        assert line, "it ended before it was ready"
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as client:
-        response = await client.post(f"{line.strip()}/chat/completions", json=BODY)
-    assert response.status_code == 200
-    process.send_signal(number)
-    out, _ = await process.communicate()
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_as_a_program_it_ends_with_a_report(number: signal.Signals) -> None:
+    """One line with the URL when it is ready, the report as JSON when it is told to stop."""
+    async with program() as process:
+        assert process.stderr is not None
+        while not (line := (await process.stderr.readline()).decode()).startswith("http://"):
+            assert line, "it ended before it was ready"
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as client:
+            response = await client.post(f"{line.strip()}/chat/completions", json=BODY)
+        assert response.status_code == 200
+        process.send_signal(number)
+        out, _ = await process.communicate()
     assert process.returncode == 0
+    # Where nobody configured logging, structlog writes to stdout, too.
     assert json.loads(out[out.index(b"{") :])["attempts"] == 1
 
 

@@ -205,6 +205,8 @@ class PaperTeam:
         if name == "broken":
             raise PluginInvalid("expected a Role, got: none", file="roles/broken.py", line=7)
         self._change("reload", name, "running")
+        if name == "ghost":
+            del self.roles[name]
 
     def _change(self, action: str, name: str, state: str) -> None:
         if name not in self.roles:

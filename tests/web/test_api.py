@@ -14,7 +14,7 @@ from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.models import FRESH, Models
-from tests.web.house import CHAT, QUESTION, beside, ended, open_house, until, waiting
+from tests.web.house import CHAT, QUESTION, beside, ended, open_house, paper_role, until, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +175,14 @@ async def test_role_errors_are_told() -> None:
     assert broken.status_code == 422
     assert "roles/broken.py:7" in broken.json()["error"]["message"]
     assert [role["name"] for role in listed.json()["roles"]] == ["quality", "code"]
+
+
+async def test_role_that_vanishes_meanwhile_is_told() -> None:
+    """A role that is gone when its action is done is an error, not a crash."""
+    async with open_house() as house:
+        house.team.roles["ghost"] = paper_role("ghost")
+        response = await house.client.post("/api/roles/ghost/reload")
+    assert response.status_code == 404
 
 
 async def test_brake_stops_sending_and_lets_go() -> None:

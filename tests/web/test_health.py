@@ -10,7 +10,7 @@ import pytest
 from supervisor.messages import TrafficClass
 from supervisor.team.snapshot import BrokenPlugin
 from supervisor.web.page import render
-from tests.web.house import CHAT, QUESTION, beside, open_house, until, waiting
+from tests.web.house import CHAT, QUESTION, beside, open_house, paper_role, until, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,16 @@ async def test_health_tells_states_that_need_a_person() -> None:
     assert (paused.json()["status"], paused.json()["reason"]) == ("paused", "lunch")
     assert halted.json()["status"] == "halted"
     assert "XAI_API_KEY" in halted.json()["reason"]
+
+
+async def test_role_without_traffic_has_asked_for_nothing() -> None:
+    """A role that the broker has never seen is shown all the same."""
+    async with open_house() as house:
+        house.team.roles["memory"] = paper_role("memory", state="failed")
+        report = (await house.client.get("/health")).json()
+    assert report["roles"]["memory"]["state"] == "failed"
+    assert report["roles"]["memory"]["requests"] == 0
+    assert report["roles"]["memory"]["jobs"]["done"] == 0
 
 
 async def test_readiness_follows_the_house() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -241,6 +241,58 @@ async def test_hang_up_ends_a_long_poll() -> None:
             await until(lambda: house.jobs.watchers)
             caller.hang_up()
             await until(lambda: not house.jobs.watchers)
+
+
+async def test_client_that_leaves_in_mid_upload_is_forgotten() -> None:
+    """A client that goes away before its body is complete causes nothing."""
+    async with open_house() as house, served(house) as port:
+        async with calling(port) as caller:
+            caller.writer.write(
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+                b'content-length: 100\r\n\r\n{"model"'
+            )
+            await caller.writer.drain()
+            caller.hang_up()
+        async with calling(port) as caller:
+            caller.post(CHAT, QUESTION)
+            assert "200" in await caller.head()
+        assert len(house.api.seen) == 1
+
+
+async def test_hang_ups_of_many_leak_nothing() -> None:
+    """However many clients go away, wherever they are, every slot and place is free again."""
+    async with open_house(limits=["20 requests / minute"]) as house, served(house) as port:
+        house.api.hold()
+        async with AsyncExitStack() as stack:
+            callers = [await stack.enter_async_context(calling(port)) for _ in range(50)]
+            for number, caller in enumerate(callers):
+                caller.post(CHAT, {**QUESTION, "stream": number % 2 == 0})
+            await until(lambda: waiting(house) + in_flight(house) == 50)
+            for caller in callers:
+                caller.hang_up()
+            await until(lambda: waiting(house) + in_flight(house) == 0)
+
+
+async def test_crash_in_mid_stream_drops_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug in the middle of an answer drops the connection, and both logs say so."""
+
+    class Broken(Events):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield chunk("Hel")
+            raise ZeroDivisionError("a bug")
+
+    with capture_logs() as events:
+        async with open_house() as house, served(house) as port:
+            house.api.stream(Broken())
+            async with calling(port) as caller:
+                caller.post(CHAT, {**QUESTION, "stream": True})
+                await caller.head()
+                assert await caller.chunk() == chunk("Hel")
+                assert await caller.reader.read() == b""
+    assert "web.request_crashed" in [one["event"] for one in events]
+    assert len(caplog.records) == 1
 
 
 async def test_taken_port_is_an_error_that_says_so() -> None:

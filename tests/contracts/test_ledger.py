@@ -1,0 +1,240 @@
+"""The contract of every ledger, whatever it keeps its attempts in.
+
+SQLite and PostgreSQL join by adding a factory to `LEDGERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Ledger, Spent
+from supervisor.ledger.memory import MemoryLedger
+from supervisor.messages import Usage
+from supervisor.testing import run_virtual
+
+LEDGERS: dict[str, Callable[[], Ledger]] = {"memory": MemoryLedger}
+NOON = 1_800_014_400.0
+"""Unix time of 2027-01-15 12:00 UTC."""
+DAY = 86_400.0
+
+
+@pytest.fixture(params=LEDGERS)
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """A ledger without attempts."""
+    return LEDGERS[request.param]()
+
+
+def attempt(
+    name: str,
+    granted: float = NOON,
+    *,
+    traffic_class: str = "code",
+    model: str = "grok-4.7",
+    tokens: int = 1_000,
+) -> Attempt:
+    """An attempt as the broker writes it down."""
+    return Attempt(f"{name}/1", traffic_class, model, "job-1", granted, 0.5, tokens)
+
+
+def answered(usage: Usage | None = None, *, tokens: int | None = None) -> Settlement:
+    """The end of an attempt that was answered."""
+    used = usage.total if usage is not None else 0
+    return Settlement(200, "answered", usage, 1.5, used if tokens is None else tokens)
+
+
+def refused(outcome: str = "quota", *, status: int = 429, tokens: int = 0) -> Settlement:
+    """The end of an attempt that was not answered."""
+    return Settlement(status, outcome, None, 0.1, tokens)
+
+
+async def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
+    """Where nothing was written down nothing was spent."""
+    assert list(await ledger.spent_since(0.0)) == []
+    assert list(await ledger.usage()) == []
+
+
+@pytest.mark.xfail(strict=True, raises=IndexError, reason="MemoryLedger.record looks at the first")
+async def test_an_empty_batch(ledger: Ledger) -> None:
+    """A batch of nothing is nothing."""
+    await ledger.record([])
+    assert list(await ledger.spent_since(0.0)) == []
+
+
+async def test_a_batch_is_written_whole_and_in_order(ledger: Ledger) -> None:
+    """What was granted together is there together, when `record` returns."""
+    batch = [attempt(name, traffic_class=name) for name in "abc"]
+    await ledger.record(batch)
+    assert list(await ledger.spent_since(NOON)) == [Spent(name, NOON, 1_000) for name in "abc"]
+
+
+async def test_spent_since_is_oldest_first(ledger: Ledger) -> None:
+    """Attempts come back in the order in which they were granted, from the moment on."""
+    for number in range(5):
+        await ledger.record([attempt(str(number), NOON + number, tokens=number)])
+    spent = await ledger.spent_since(NOON + 2)
+    assert [(one.granted, one.tokens) for one in spent] == [
+        (NOON + 2, 2),
+        (NOON + 3, 3),
+        (NOON + 4, 4),
+    ]
+    assert list(await ledger.spent_since(NOON + 4.001)) == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="MemoryLedger keeps the order of recording: a wall clock set back between two batches"
+    " gives moments out of order, on which Quota.restore relies",
+)
+async def test_oldest_first_on_a_clock_that_was_set_back(ledger: Ledger) -> None:
+    """The order is that of the grants' moments, even where a clock was set back."""
+    for moment in (NOON, NOON + 10, NOON + 5):
+        await ledger.record([attempt(str(moment), moment)])
+    spent = await ledger.spent_since(NOON)
+    assert [one.granted for one in spent] == [NOON, NOON + 5, NOON + 10]
+
+
+async def test_an_unsettled_attempt_counts_its_reservation(ledger: Ledger) -> None:
+    """What nobody knows the end of counts as much as it was expected to."""
+    await ledger.record([attempt("a", tokens=1_234)])
+    assert list(await ledger.spent_since(NOON)) == [Spent("code", NOON, 1_234)]
+
+
+@pytest.mark.parametrize(
+    ("settlement", "tokens"),
+    [
+        (answered(Usage(300, 50, 100, 200)), 450),
+        (answered(Usage(0, 0)), 0),
+        (answered(None, tokens=1_000), 1_000),
+        (refused(), 0),
+        (refused("timeout", status=0, tokens=1_000), 1_000),
+    ],
+)
+async def test_a_settled_attempt_counts_what_it_used(
+    ledger: Ledger, settlement: Settlement, tokens: int
+) -> None:
+    """The settlement's tokens take the place of the reservation, at the moment of the grant."""
+    first, second = attempt("a"), attempt("b", NOON + 1)
+    await ledger.record([first])
+    await ledger.record([second])
+    ledger.settle(first, settlement)
+    assert list(await ledger.spent_since(NOON)) == [
+        Spent("code", NOON, tokens),
+        Spent("code", NOON + 1, 1_000),
+    ]
+
+
+async def test_a_reading_does_not_change(ledger: Ledger) -> None:
+    """What was read stays as it was when more is written."""
+    await ledger.record([attempt("a")])
+    spent, rows = await ledger.spent_since(NOON), await ledger.usage()
+    await ledger.record([attempt("b")])
+    ledger.settle(attempt("a"), answered(Usage(1, 1)))
+    assert list(spent) == [Spent("code", NOON, 1_000)]
+    assert [row.attempts for row in rows] == [1]
+
+
+async def test_usage_sums_up(ledger: Ledger) -> None:
+    """A class's attempts of one model on one day are one row."""
+    attempts = [attempt(name) for name in "abcd"]
+    await ledger.record(attempts)
+    ledger.settle(attempts[0], answered(Usage(300, 50, 100, 200, Decimal("0.25"))))
+    ledger.settle(attempts[1], answered(Usage(10, 5)))
+    ledger.settle(attempts[2], refused())
+    (row,) = await ledger.usage()
+    assert (row.day, row.traffic_class, row.model) == ("2027-01-15", "code", "grok-4.7")
+    assert (row.attempts, row.answered, row.refused) == (4, 2, 1)
+    assert (row.prompt, row.completion, row.reasoning, row.cached) == (310, 55, 100, 200)
+    assert row.cost == Decimal("0.25")
+
+
+@pytest.mark.parametrize("outcome", ["connection", "timeout", "server", "capacity", "cancelled"])
+async def test_only_quota_is_refused(ledger: Ledger, outcome: str) -> None:
+    """Other failures are attempts, neither answered nor refused."""
+    await ledger.record([attempt("a")])
+    ledger.settle(attempt("a"), refused(outcome, status=0))
+    (row,) = await ledger.usage()
+    assert (row.attempts, row.answered, row.refused) == (1, 0, 0)
+
+
+async def test_usage_is_by_day_class_and_model(ledger: Ledger) -> None:
+    """Rows differ in day, class or model; the newest day comes first."""
+    attempts = [
+        attempt("a", NOON - DAY),
+        attempt("b", NOON),
+        attempt("c", NOON, traffic_class="ceo"),
+        attempt("d", NOON, model="grok-4.3"),
+        attempt("e", NOON + DAY),
+    ]
+    await ledger.record(attempts)
+    rows = await ledger.usage()
+    assert {(row.day, row.traffic_class, row.model) for row in rows} == {
+        ("2027-01-14", "code", "grok-4.7"),
+        ("2027-01-15", "code", "grok-4.7"),
+        ("2027-01-15", "ceo", "grok-4.7"),
+        ("2027-01-15", "code", "grok-4.3"),
+        ("2027-01-16", "code", "grok-4.7"),
+    }
+    days = [row.day for row in rows]
+    assert days == sorted(days, reverse=True)
+
+
+async def test_a_day_is_utc(ledger: Ledger) -> None:
+    """Midnight is the same everywhere: a second apart can be a day apart."""
+    midnight = NOON + DAY / 2
+    await ledger.record([attempt("a", midnight - 0.001), attempt("b", midnight)])
+    assert [row.day for row in await ledger.usage()] == ["2027-01-16", "2027-01-15"]
+
+
+async def test_usage_outlives_the_attempts(ledger: Ledger) -> None:
+    """Sums stay when single attempts are long forgotten, and late settlements still count."""
+    await ledger.record([attempt("a", NOON)])
+    await ledger.record([attempt("b", NOON + 30 * DAY)])
+    ledger.settle(attempt("a", NOON), answered(Usage(7, 3)))
+    first, last = sorted(await ledger.usage(), key=lambda row: row.day)
+    assert (first.attempts, first.answered, first.prompt, last.attempts) == (1, 1, 7, 1)
+
+
+COUNTS = st.integers(0, 10**12)
+ENDS = st.none() | st.builds(
+    answered, st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.none() | st.decimals(0, 999, places=10))
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", LEDGERS.values(), ids=LEDGERS)
+@given(
+    st.lists(st.tuples(st.floats(0, 3_600), st.integers(0, 10**9), ENDS), max_size=12),
+    st.floats(0, 3_600),
+)
+def test_the_books_are_right(
+    make: Callable[[], Ledger],
+    entries: list[tuple[float, int, Settlement | None]],
+    moment: float,
+) -> None:
+    """Whatever was written down, what is read back agrees with it to the last token and cent."""
+
+    async def keep() -> None:
+        ledger = make()
+        expected: list[Spent] = []
+        for number, (at, tokens, end) in enumerate(sorted(entries, key=lambda entry: entry[0])):
+            one = attempt(str(number), NOON + at, tokens=tokens)
+            await ledger.record([one])
+            if end is not None:
+                ledger.settle(one, end)
+            if NOON + at >= NOON + moment:
+                expected.append(Spent("code", NOON + at, end.tokens if end else tokens))
+        assert list(await ledger.spent_since(NOON + moment)) == expected
+        usages = [end.usage for _, _, end in entries if end is not None and end.usage is not None]
+        for row in await ledger.usage():
+            assert row.attempts == len(entries)
+            assert row.answered == len(usages)
+            assert row.prompt == sum(usage.prompt for usage in usages)
+            assert row.cost == sum((usage.cost or Decimal(0) for usage in usages), Decimal(0))
+
+    run_virtual(keep)
