@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.launch import KEY, Running, free_port, simulator, started, supervisor, until_answered
+from benchmarks.launch import (
+    KEY,
+    Running,
+    free_port,
+    simulator,
+    started,
+    supervisor,
+    until_answered,
+)
 from benchmarks.litellm_proxy import VERSION, NotInstalled, install, litellm, new_master_key
 from benchmarks.load import Plan, Sender, measure
 from benchmarks.table import Row, at_least, at_most, middle, quantile, show
@@ -92,9 +100,7 @@ def start(stack: ExitStack, folder: Path, *, peer: bool) -> list[Target]:
     api: Running = stack.enter_context(simulator(folder))
     house = stack.enter_context(supervisor(folder, _CONFIG.format(upstream=api.url)))
     command = [sys.executable, "-m", "benchmarks.relay", api.url]
-    relay = stack.enter_context(
-        started("relay", command, ready=r"^ready: (\S+)", folder=folder)
-    )
+    relay = stack.enter_context(started("relay", command, ready=r"^ready: (\S+)", folder=folder))
     targets = [
         Target(_NONE, api.url, KEY),
         Target(_RELAY, relay.url, KEY),
@@ -147,14 +153,14 @@ def rows(turns: Turns) -> Iterator[Row]:
         yield Row(f"{label}{f', {failed} FAILED' if failed else ''}", f"{rate:.0f} /s")
     for in_flight in IN_FLIGHT:
         ratio = _ratio(turns, _RELAY, in_flight=in_flight)
-        yield at_least(f"{in_flight:>2} in flight: ours / bare relay, requests a second", ratio, 0.6)
+        yield at_least(
+            f"{in_flight:>2} in flight: ours / bare relay, requests a second", ratio, 0.6
+        )
         if (_LITELLM, in_flight) in turns:
             ratio = _ratio(turns, _LITELLM, in_flight=in_flight)
             name = f"{in_flight:>2} in flight: ours / LiteLLM, requests a second"
             yield at_least(name, ratio, 6, digits=1)
-    yield at_most(
-        "p50 latency added at 1 in flight: ours / bare relay", _added_ratio(turns), 1.6
-    )
+    yield at_most("p50 latency added at 1 in flight: ours / bare relay", _added_ratio(turns), 1.6)
 
 
 def _ratio(turns: Mapping[tuple[str, int], list[Speed]], other: str, *, in_flight: int) -> float:

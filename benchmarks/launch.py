@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ def started(
     ready: str,
     folder: Path,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Running]:
+) -> Generator[Running]:
     """A program for as long as the block lasts.
 
     Args:
@@ -127,7 +127,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def simulator(folder: Path, **settings: Any) -> Iterator[Running]:
+def simulator(folder: Path, **settings: Any) -> Generator[Running]:
     """The simulated API as its own program.
 
     Args:
@@ -141,7 +141,7 @@ def simulator(folder: Path, **settings: Any) -> Iterator[Running]:
 
 
 @contextmanager
-def supervisor(folder: Path, config: str, *, words: Sequence[str] = ()) -> Iterator[Running]:
+def supervisor(folder: Path, config: str, *, words: Sequence[str] = ()) -> Generator[Running]:
     """The supervisor as its own program, with a key that is none.
 
     Args:

@@ -15,7 +15,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def install() -> None:
 
 
 @contextmanager
-def litellm(folder: Path, upstream: str, *, port: int, master_key: str) -> Iterator[Running]:
+def litellm(folder: Path, upstream: str, *, port: int, master_key: str) -> Generator[Running]:
     """The proxy as its own program, one worker, without a database, as its quick start has it.
 
     Args:

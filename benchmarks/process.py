@@ -43,13 +43,16 @@ format = "json"
 [roles]
 directory = "{(ROOT / "roles").as_posix()}"
 """
-_EXTERNAL = _SIMULATED + """
+_EXTERNAL = (
+    _SIMULATED
+    + """
 [upstream]
 base_url = "{upstream}/v1"
 
 [quota]
 limits = ["1000000 requests / second"]
 """
+)
 _MIB = 1024 * 1024
 _LARGEST = 8
 """Packages whose import is shown."""

@@ -43,9 +43,7 @@ level = "warning"
 priority = "urgent"
 share = 0.1
 ceiling = []
-""" + "".join(
-    f'\n[clients.{name}]\npriority = "low"\nceiling = []\n' for name in _BATCHES
-)
+""" + "".join(f'\n[clients.{name}]\npriority = "low"\nceiling = []\n' for name in _BATCHES)
 
 
 def run(seconds: float) -> tuple[Mapping[str, Result], Mapping[str, Any]]:

@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 import supervisor
 from supervisor.cli import checks
 from supervisor.cli.checks import Check
 from supervisor.cli.exits import FAILURE, OK
+from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import Color, Painter, painter_for, print_json
 from supervisor.cli.place import HERE, Place
 from supervisor.clock import SystemClock
@@ -24,8 +22,8 @@ from supervisor.errors import ConfigError
 
 def doctor(
     *,
-    offline: Annotated[bool, Parameter(negative=())] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    offline: Flag = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> int:
     """Check this installation: Python, package, configuration, key, roles, store, port, clock.

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from supervisor.cli.connection import Connection
+from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json, table, talk
 from supervisor.cli.place import HERE, Place
 
 jobs = App(name="jobs", help="List jobs, show one, cancel one.", result_action="return_value")
-
-_AsJson = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 @jobs.default
@@ -24,7 +23,7 @@ def list_jobs(
     role: str | None = None,
     status: str | None = None,
     limit: int = 20,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> None:
     """List jobs, newest first.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from supervisor.cli.connection import Connection
+from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json
 from supervisor.cli.place import HERE, Place
 
 
 def models(
     *,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> None:
     """List the models that the API offers.

@@ -23,7 +23,9 @@ class Place:
     """
 
     config: Annotated[Path | None, Parameter(name=("--config",))] = None
-    overrides: Annotated[tuple[str, ...], Parameter(name=("--set",), negative=())] = ()
+    overrides: Annotated[
+        tuple[str, ...], Parameter(name=("--set",), negative=(), show_default=False)
+    ] = ()
 
     def settings(self, *more: str) -> Settings:
         """The settings there.

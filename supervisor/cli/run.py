@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
+from supervisor.cli.flag import Flag
 from supervisor.cli.place import HERE, Place
 
 
 def run(
     *,
-    simulate: Annotated[bool, Parameter(negative=())] = False,
+    simulate: Flag = False,
     host: str | None = None,
     port: int | None = None,
     place: Place = HERE,

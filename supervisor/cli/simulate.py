@@ -18,13 +18,13 @@ def simulate(  # noqa: PLR0913 - every one is an option of the command line
     *,
     host: str = "127.0.0.1",
     port: int = _DEFAULT_PORT,
-    limit: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    limit: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     kind: str | None = None,
     burst: int | None = None,
     latency: str | None = None,
     script: Path | None = None,
     seed: int | None = None,
-    option: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    option: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     place: Place = HERE,
 ) -> None:
     """Run a simulated Grok API until Ctrl-C; then print the judge's report as JSON.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from supervisor.cli.connection import Connection
+from supervisor.cli.flag import AsJson
 from supervisor.cli.output import painter_for, print_json
 from supervisor.cli.place import HERE, Place
 from supervisor.cli.status_text import status_text
@@ -15,7 +13,7 @@ from supervisor.cli.status_text import status_text
 
 def status(
     *,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> None:
     """Show roles, clients, what waits and why, and how full each window is.

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.exits import FAILURE, OK
+from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.errors import ConfigError
@@ -31,8 +32,8 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
     key: str = "",
     priority: str | None = None,
     wait: bool = True,
-    as_text: Annotated[bool, Parameter(name="--text", negative=())] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_text: Annotated[Flag, Parameter(name="--text")] = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> int:
     """Give a job to a role and print its result as JSON.

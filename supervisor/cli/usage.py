@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from supervisor.cli.connection import Connection
+from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json, table, talk
 from supervisor.cli.place import HERE, Place
 
@@ -17,7 +16,7 @@ _HEADS = ("day", "who", "model", *_COUNTS, "usd")
 
 def usage(
     *,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: AsJson = False,
     place: Place = HERE,
 ) -> None:
     """Show tokens and money by day, role or client, and model.

@@ -81,7 +81,7 @@ class Engine:
 
         Args:
             patience: Seconds after which bodies that have not ended are cancelled once more, and
-                a second later left behind.
+                after as long again left behind.
         """
         self._stopping = True
         launched, self._launched = self._launched, None
@@ -93,7 +93,7 @@ class Engine:
                 task.cancel()
             if stuck:
                 log.error("jobs.workflows_stuck", count=len(stuck), patience=patience)
-                await asyncio.wait(stuck, timeout=1)
+                await asyncio.wait(stuck, timeout=patience)
         await anyio.to_thread.run_sync(self._destroy, launched.dbos)
         # DBOS has put its own executor, which is shut down now, into our loop's place for it;
         # name look-ups go through there.

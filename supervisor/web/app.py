@@ -52,7 +52,10 @@ def create_app(hub: Hub) -> Starlette:
     )
     closing = Closing()
     guard = Middleware(
-        Guard, doorkeeper=doorkeeper, clock=hub.clock, loopback=is_loopback(web.host)
+        Guard,
+        doorkeeper=doorkeeper,
+        clock=hub.clock,
+        unguarded=web.token is None and is_loopback(web.host),
     )
     app = Starlette(
         routes=_routes(hub, doorkeeper, closing),

@@ -47,16 +47,17 @@ class Guard:
         app: What it guards.
         doorkeeper: Tells who may operate the house.
         clock: Tells the time.
-        loopback: Whether the server listens on loopback only.
+        unguarded: Whether the server listens on loopback only and asks for no token; then the
+            name it is called by is looked at, or a rebound page could do everything.
     """
 
     def __init__(
-        self, app: ASGIApp, *, doorkeeper: Doorkeeper, clock: Clock, loopback: bool
+        self, app: ASGIApp, *, doorkeeper: Doorkeeper, clock: Clock, unguarded: bool
     ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._clock = clock
-        self._loopback = loopback
+        self._unguarded = unguarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
@@ -98,7 +99,7 @@ class Guard:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        reason = foreign(headers, scheme=scope["scheme"], loopback=self._loopback)
+        reason = foreign(headers, scheme=scope["scheme"], unguarded=self._unguarded)
         if reason:
             _log.warning("web.request_refused", path=scope["path"], reason=reason)
             await _refuse(send, denied(reason, status=403, code="foreign_origin"))

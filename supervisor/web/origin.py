@@ -14,19 +14,20 @@ _SAME_PAGE = (b"same-origin", b"none")
 _USUAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def foreign(headers: Mapping[bytes, bytes], *, scheme: str, loopback: bool) -> str:
+def foreign(headers: Mapping[bytes, bytes], *, scheme: str, unguarded: bool) -> str:
     """Why a request must be refused for where it comes from.
 
     Args:
         headers: Request headers, lower-case names.
         scheme: `http` or `https`, as the server sees it.
-        loopback: Whether the server listens on loopback only.
+        unguarded: Whether nothing but the machine's own bounds keeps strangers out; then only
+            names of this machine are answered to.
 
     Returns:
         The reason; empty when it may pass.
     """
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    if loopback and not is_loopback(_name(host)):
+    if unguarded and not is_loopback(_name(host)):
         return (
             f"expected the Host header to name this machine (localhost, 127.0.0.1 or [::1]),"
             f' got: "{host[:100]}"'

@@ -85,6 +85,7 @@ class BrokerMachine(RuleBasedStateMachine):
         """What the broker shows of each class."""
 
         async def look() -> dict[str, ClassSnapshot]:
+            await asyncio.sleep(TOLD)
             return {one.name: one for one in self.broker.snapshot().classes}
 
         return self.during(look())

@@ -37,6 +37,13 @@ async def test_foreign_pages_are_refused_everywhere(headers: dict[str, str], pat
     assert not house.api.seen
 
 
+async def test_with_a_token_any_host_name_will_do() -> None:
+    """Behind a tunnel or a proxy the house has another name; the token tells friends apart."""
+    async with open_house(settings=settings_of(TOKENS, CLIENT)) as house:
+        response = await house.client.get("/readyz", headers={"host": "team.example"})
+    assert response.status_code == 200
+
+
 async def test_own_page_may_act() -> None:
     """A page of our own origin may do what a program may."""
     async with open_house() as house:

@@ -22,7 +22,7 @@ from supervisor.web.origin import foreign, is_loopback
 )
 def test_programs_and_own_pages_pass(headers: dict[bytes, bytes]) -> None:
     """A program on this machine and a page of our own may pass."""
-    assert foreign(headers, scheme="http", loopback=True) == ""
+    assert foreign(headers, scheme="http", unguarded=True) == ""
 
 
 @pytest.mark.parametrize(
@@ -45,16 +45,16 @@ def test_programs_and_own_pages_pass(headers: dict[bytes, bytes]) -> None:
 )
 def test_foreign_pages_and_rebound_names_are_kept_out(headers: dict[bytes, bytes]) -> None:
     """A page of another origin is kept out, and so is a name that was rebound to loopback."""
-    assert foreign(headers, scheme="http", loopback=True) != ""
+    assert foreign(headers, scheme="http", unguarded=True) != ""
 
 
-def test_any_name_reaches_a_server_that_listens_everywhere() -> None:
-    """Behind a real host name only other origins are kept out; a token guards the rest."""
+def test_any_name_reaches_a_server_that_asks_for_a_token() -> None:
+    """Where a token guards the rest, any host name will do and only other origins are kept out."""
     host = {b"host": b"team.example"}
-    assert foreign(host, scheme="http", loopback=False) == ""
+    assert foreign(host, scheme="http", unguarded=False) == ""
     page = {**host, b"origin": b"https://team.example"}
-    assert foreign(page, scheme="http", loopback=False) == ""
-    assert foreign({**host, b"origin": b"https://x.example"}, scheme="http", loopback=False)
+    assert foreign(page, scheme="http", unguarded=False) == ""
+    assert foreign({**host, b"origin": b"https://x.example"}, scheme="http", unguarded=False)
 
 
 @pytest.mark.parametrize(
