@@ -11,8 +11,8 @@ Unit = Literal["requests", "tokens"]
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _SUFFIXES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LIMIT = re.compile(
-    r"\s*(?P<amount>[\d_]+)\s+(?P<unit>requests?|tokens?)\s*/\s*(?P<period>[\w.]+)"
-    r"(?:\s*,?\s*burst\s+(?P<burst>[\d_]+))?\s*"
+    r"\s*(?P<amount>\d+(?:_\d+)*)\s+(?P<unit>requests?|tokens?)\s*/\s*(?P<period>[\w.]+)"
+    r"(?:\s*,?\s*burst\s+(?P<burst>\d+(?:_\d+)*))?\s*"
 )
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<suffix>ms|s|m|h|d)")
 EXPECTED = (
@@ -58,7 +58,7 @@ class Limit:
 
     def __str__(self) -> str:
         names = {seconds: name for name, seconds in _PERIODS.items()}
-        period = names.get(self.period) or f"{self.period:g}s"
+        period = names.get(self.period) or f"{self.period:.15g}s"
         burst = f" burst {self.burst}" if self.burst is not None else ""
         return f"{self.amount} {self.unit} / {period}{burst}"
 

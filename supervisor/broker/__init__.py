@@ -1,1 +1,1 @@
-"""The one door to the key: ask, wait, be granted, be written down, be sent, be settled."""
+"""Who gets in? The one door to the key: wait, be granted, written down, sent and settled."""

@@ -17,8 +17,10 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.broker.account import Account
+from supervisor.broker.books import CANCELLED, Books
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
+from supervisor.broker.halt import Halt
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.verdict import final_error, judge
@@ -32,9 +34,7 @@ from supervisor.errors import (
     QueueFull,
     RequestError,
     RequestTooLarge,
-    UpstreamError,
 )
-from supervisor.ledger.attempt import Settlement
 from supervisor.ledger.ledger import Ledger
 from supervisor.limits import Limit
 from supervisor.messages import Reply, Request, TrafficClass, Usage
@@ -42,16 +42,9 @@ from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.failures import HALTING, Failure, FailureKind
+from supervisor.upstream.stream import StreamedAttempt
 
 _log = structlog.get_logger("supervisor.broker")
-
-_HALT = 30.0
-"""Seconds for which nothing is sent after the key proved unusable; then one request tries."""
-
-_SAYS_NOTHING = frozenset(
-    {FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER, FailureKind.CAPACITY}
-)
-"""Failures that do not tell whether the server would have let the attempt in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +88,31 @@ class Broker:
         self._clock = clock
         self._spread = spread
         self._quota = Quota(settings.limits, jitter=settings.jitter, now=clock.monotonic())
-        self._dispatcher = Dispatcher(self._quota, ledger=ledger, clock=clock)
-        self._accounts: dict[str, Account] = {}
+        self._halt = Halt()
+        self._books = Books(
+            self._quota, ledger=ledger, clock=clock, on_answer=self._halt.passed, spread=spread
+        )
+        self._dispatcher = Dispatcher(
+            self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
+        )
+        self._accounts = self._books.accounts
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
         self._draining = False
         self._left = anyio.Event()
         self._paused = ""
-        self._halt: KeyUnusable | None = None
-        self._halted_until = float("-inf")
+        self._restored = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the windows back from the ledger, then decide until cancelled."""
-        await self._restore()
+        if not self._restored:
+            await self._restore()
+            self._restored = True
         await self._dispatcher.run(task_status=task_status)
 
     async def _restore(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.wall()
-        longest = max((limit.period for limit in self._settings.limits), default=0.0)
-        spent = await self._ledger.spent_since(wall - longest - self._settings.jitter)
+        spent = await self._ledger.spent_since(wall - self._quota.longest())
         for attempt in spent:
             account = self._accounts.get(attempt.traffic_class)
             owner = (
@@ -154,7 +153,9 @@ class Broker:
             while True:
                 await self._granted(entry)
                 outcome = await self._upstream.send(request)
-                self._settle(entry, outcome.status, failure=outcome.failure, usage=outcome.usage)
+                self._books.settle(
+                    entry, outcome.status, failure=outcome.failure, usage=outcome.usage
+                )
                 if outcome.failure is None:
                     account.answered += 1
                     return Reply(
@@ -163,7 +164,7 @@ class Broker:
                         body=outcome.body,
                         usage=outcome.usage,
                         wait=entry.waited,
-                        attempts=entry.attempts,
+                        attempts=entry.sent,
                     )
                 content_type = outcome.headers.get("content-type", "application/json")
                 self._again(entry, outcome.failure, body=outcome.body, content_type=content_type)
@@ -191,27 +192,38 @@ class Broker:
                 async with self._upstream.stream(request) as streamed:
                     if streamed.failure is None:
                         try:
-                            yield StreamedReply(
-                                streamed, wait=entry.waited, attempts=entry.attempts
-                            )
+                            yield StreamedReply(streamed, wait=entry.waited, attempts=entry.sent)
                         finally:
-                            self._settle(
-                                entry,
-                                streamed.status,
-                                failure=streamed.failure,
-                                usage=streamed.usage,
-                            )
-                        account.answered += 1
+                            self._stream_ended(entry, streamed)
                         return
                     failure, body = streamed.failure, streamed.body
                     content_type = streamed.headers.get("content-type", "application/json")
-                    self._settle(entry, streamed.status, failure=failure, usage=streamed.usage)
+                    self._books.settle(
+                        entry, streamed.status, failure=failure, usage=streamed.usage
+                    )
                 self._again(entry, failure, body=body, content_type=content_type)
         except RequestError:
-            account.failed += 1
+            account.failed += not entry.streamed
             raise
         finally:
             self._leave(entry)
+
+    def _stream_ended(self, entry: Entry, streamed: StreamedAttempt) -> None:
+        """Book a stream: answered when its real end was seen, however it was left."""
+        account = self._accounts[entry.request.traffic_class]
+        entry.streamed = True
+        if streamed.complete:
+            account.answered += 1
+        elif streamed.failure is not None:
+            account.failed += 1
+        broken_off = not streamed.complete and streamed.failure is None
+        self._books.settle(
+            entry,
+            streamed.status,
+            failure=CANCELLED if broken_off else streamed.failure,
+            usage=streamed.usage,
+            outcome="cancelled" if broken_off else "",
+        )
 
     def _enter(self, request: Request) -> Entry:
         """Take a place in the queue, or refuse at once with the reason."""
@@ -219,17 +231,19 @@ class Broker:
         tokens = 0
         largest = self._quota.largest()
         if largest is not None:
-            tokens = account.estimator.estimate(len(request.body))
-            if tokens > largest:
+            prompt = account.estimator.prompt(len(request.body))
+            if prompt > largest:
                 raise RequestTooLarge(
-                    f"the request needs about {tokens} tokens, a whole window holds {largest}",
+                    f"the prompt has about {prompt} tokens, a whole window holds {largest}",
                     hint="shorten the prompt or raise the tokens limit in quota.limits",
                 )
+            # How long the answer gets is a guess; what fits by its prompt is let try.
+            tokens = min(account.estimator.estimate(len(request.body)), largest)
         own = account.traffic_class.priority
         priority = own if request.priority is None else min(own, request.priority)
         entry = Entry(request, owner=account.owner, priority=priority, tokens=tokens)
         if request.deadline is not None:
-            self._check_deadline(account, request.deadline)
+            self._check_deadline(account, request.deadline, tokens)
             entry.deadline = self._clock.monotonic() + request.deadline
         account.requests += 1
         self._entries[request.id] = entry
@@ -245,8 +259,9 @@ class Broker:
             )
         if self._draining:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
-        if self._halt is not None and self._clock.monotonic() < self._halted_until:
-            raise self._halt
+        halted = self._halt.error(self._clock.monotonic(), request.id)
+        if halted is not None:
+            raise halted
         waiting = self._dispatcher.scheduler.waiting(account.owner)
         if waiting >= account.traffic_class.queue:
             wait = self._expected(account, waiting)
@@ -258,20 +273,22 @@ class Broker:
             )
         return account
 
-    def _check_deadline(self, account: Account, deadline: float) -> None:
+    def _check_deadline(self, account: Account, deadline: float, tokens: int) -> None:
         """Refuse at once what even an empty queue could not send in time."""
-        soonest = self._expected(account, 0)
+        soonest = self._expected(account, 0, tokens)
         if soonest > deadline:
-            account.failed += 1
             raise DeadlineExceeded(
                 f"it could go in {soonest:.1f} s at the soonest, its deadline is {deadline:g} s",
                 retry_after=soonest - deadline,
             )
 
-    def _expected(self, account: Account, ahead: int) -> float:
+    def _expected(self, account: Account, ahead: int, tokens: int = 0) -> float:
         now = self._clock.monotonic()
-        at = self._quota.expected(account.owner, ahead=ahead, own_ahead=ahead, now=now)
-        return min(at - now, 86_400.0)
+        at = self._quota.expected(
+            account.owner, ahead=ahead, own_ahead=ahead, now=now, tokens=tokens
+        )
+        # What hangs on an event may come at once.
+        return 0.0 if at == float("inf") else min(at - now, 86_400.0)
 
     async def _granted(self, entry: Entry) -> None:
         """Wait for a grant that is still fresh.
@@ -279,86 +296,24 @@ class Broker:
         A grant used late would break the window (the server counts what arrives): when the loop
         stood still for longer than half the jitter, it is given up and asked for anew.
         """
-        account = self._accounts[entry.request.traffic_class]
         while True:
             await entry.granted()
-            account.attempts += 1
-            account.waits.append(entry.waited)
             late = self._clock.monotonic() - entry.granted_at
             if late <= self._stale_after:
                 return
             _log.warning("broker.grant_stale", late=round(late, 3), request=entry.request.id)
-            self._settle(
+            self._books.settle(
                 entry,
                 0,
                 failure=Failure(FailureKind.CAPACITY, "not sent: the grant was stale"),
                 usage=Usage(),
+                outcome="stale",
             )
+            entry.sent -= 1
+            self._accounts[entry.request.traffic_class].attempts -= 1
             self._dispatcher.retry(entry, 0.0)
 
     # -- after an attempt -------------------------------------------------------------------------
-
-    def _settle(
-        self, entry: Entry, status: int, *, failure: Failure | None, usage: Usage | None
-    ) -> None:
-        """Book what an attempt came to, once."""
-        attempt = entry.attempt
-        if attempt is None:
-            return
-        entry.attempt = None
-        now = self._clock.monotonic()
-        account = self._accounts[entry.request.traffic_class]
-        tokens = self._count(entry, account, failure=failure, usage=usage)
-        self._quota.settle(entry.owner, reserved=attempt.tokens, actual=tokens, now=now)
-        outcome = "answered" if failure is None else failure.kind.value
-        latency = now - entry.granted_at
-        self._ledger.settle(attempt, Settlement(status, outcome, usage, latency, tokens))
-        self._teach(entry, account, failure=failure, now=now)
-        _log.debug(
-            "broker.attempt_settled",
-            request=entry.request.id,
-            outcome=outcome,
-            status=status,
-            latency=latency,
-        )
-
-    def _count(
-        self, entry: Entry, account: Account, *, failure: Failure | None, usage: Usage | None
-    ) -> int:
-        """Tokens that count: the real ones, none when refused, else the reservation."""
-        if usage is not None:
-            account.used(usage)
-            if entry.tokens and usage.total:
-                account.estimator.learn(
-                    len(entry.request.body),
-                    prompt=usage.prompt,
-                    answer=usage.completion + usage.reasoning,
-                )
-            return usage.total
-        if failure is not None and 400 <= (failure.status or 0) < 500:
-            return 0
-        return entry.tokens
-
-    def _teach(
-        self, entry: Entry, account: Account, *, failure: Failure | None, now: float
-    ) -> None:
-        """One refusal teaches everybody; so does one answer."""
-        pause = self._quota.pause
-        if failure is not None and failure.kind is FailureKind.QUOTA:
-            account.refused += 1
-            entry.refusals += 1
-            fresh = self._quota.refused(
-                now, granted_at=entry.granted_at, after=failure.retry_after, spread=self._spread()
-            )
-            if fresh:
-                _log.warning(
-                    "broker.paused", until=round(pause.opens_at() - now, 3), text=failure.text
-                )
-        elif failure is not None and failure.kind in _SAYS_NOTHING:
-            pause.undecided(granted_at=entry.granted_at)
-        else:
-            pause.accepted(granted_at=entry.granted_at)
-        self._dispatcher.changed()
 
     def _again(self, entry: Entry, failure: Failure, *, body: bytes, content_type: str) -> None:
         """Queue a failed attempt's request again, or raise its final error."""
@@ -374,8 +329,11 @@ class Broker:
         if again is None:
             error = final_error(failure, body, content_type)
             if failure.kind in HALTING:
-                self._stop_sending(error)
+                self._stop_sending(failure, body, content_type)
             raise error
+        halted = self._halt.error(self._clock.monotonic(), entry.request.id)
+        if halted is not None:
+            raise halted
         if failure.kind is not FailureKind.QUOTA:
             entry.retries += 1
         _log.info(
@@ -387,18 +345,22 @@ class Broker:
         )
         self._dispatcher.retry(entry, again.delay)
 
-    def _stop_sending(self, error: UpstreamError) -> None:
+    def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
         """The key is unusable: everybody who waits is told now, waiting would never help."""
-        assert isinstance(error, KeyUnusable)
-        self._halt = error
-        self._halted_until = self._clock.monotonic() + _HALT
-        _log.error("broker.halted", reason=error.message, hint=error.hint)
+
+        def error() -> KeyUnusable:
+            one = final_error(failure, body, content_type)
+            assert isinstance(one, KeyUnusable)
+            return one
+
+        self._halt.begin(self._clock.monotonic(), error)
+        _log.error("broker.halted", reason=failure.text, hint=failure.hint)
         self._give_up_waiting(error)
 
     def _leave(self, entry: Entry) -> None:
         """Free the place; an attempt under way was cancelled and stays counted."""
-        cancelled = Failure(FailureKind.CONNECTION, "cancelled by whoever asked")
-        self._settle(entry, 0, failure=cancelled, usage=None)
+        self._books.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
+        self._halt.ended(entry.request.id)
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
         self._left.set()
@@ -426,19 +388,20 @@ class Broker:
         """
         self._draining = True
         self._quota.pause.set_by_hand(paused=True)
-        error = Draining("not sent: the supervisor is stopping", retry_after=5.0)
-        self._give_up_waiting(error)
+        self._give_up_waiting(
+            lambda: Draining("not sent: the supervisor is stopping", retry_after=5.0)
+        )
         with anyio.move_on_after(patience):
             while self._entries:
                 self._left = anyio.Event()
                 await self._left.wait()
         _log.info("broker.drained", unanswered=len(self._entries))
 
-    def _give_up_waiting(self, error: RequestError) -> None:
+    def _give_up_waiting(self, error: Callable[[], RequestError]) -> None:
         for entry in list(self._entries.values()):
             if entry.state in {TicketState.WAITING, TicketState.DELAYED}:
                 self._dispatcher.leave(entry)
-                entry.give_up(error)
+                entry.give_up(error())
 
     # -- views ------------------------------------------------------------------------------------
 
@@ -452,12 +415,12 @@ class Broker:
     def snapshot(self) -> BrokerSnapshot:
         """Everything there is to show."""
         now = self._clock.monotonic()
-        halted = self._halt is not None and now < self._halted_until
+        halted = self._halt.reason(now)
         state, reason = "open", ""
         if self._draining:
             state, reason = "draining", "the process is stopping"
-        elif halted and self._halt is not None:
-            state, reason = "halted", str(self._halt)
+        elif halted:
+            state, reason = "halted", halted
         elif self._paused:
             state, reason = "paused", self._paused
         quota = self._quota.snapshot(now)

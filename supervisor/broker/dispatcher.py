@@ -7,7 +7,7 @@ high one. What it grants is written down, in one batch, before anybody is told t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
@@ -26,6 +26,8 @@ from supervisor.scheduler.scheduler import Round, Scheduler
 _log = structlog.get_logger("supervisor.broker")
 
 _BATCH = 128
+_LATE = 0.001
+"""Seconds that writing down may take before the windows are corrected for it."""
 
 
 class Dispatcher:
@@ -35,9 +37,13 @@ class Dispatcher:
         quota: When may it go?
         ledger: Where attempts are written down.
         clock: Tells the time.
+        on_grant: Told of every grant that was written down, before it is released.
     """
 
-    def __init__(self, quota: Quota, *, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, quota: Quota, *, ledger: Ledger, clock: Clock, on_grant: Callable[[Entry], None]
+    ) -> None:
+        self._on_grant = on_grant
         self.quota = quota
         self.scheduler: Scheduler[Entry] = Scheduler(quota)
         self._ledger = ledger
@@ -112,35 +118,35 @@ class Dispatcher:
     async def _release(self, entries: Sequence[Entry], now: float) -> None:
         """Write a batch down, then let it go."""
         wall = self._clock.wall()
-        for entry in entries:
-            request = entry.request
-            wait = now - entry.since
-            entry.waited += wait
-            entry.attempt = Attempt(
-                f"{request.id}/{entry.attempts}",
-                request.traffic_class,
-                request.model,
-                request.job,
-                wall,
-                wait,
-                entry.tokens,
-            )
+        attempts = [_attempt(entry, now=now, wall=wall) for entry in entries]
         try:
-            await self._ledger.record([entry.attempt for entry in entries if entry.attempt])
+            await self._ledger.record(attempts)
         except StoreError as error:
             _log.error("broker.record_failed", error=str(error), attempts=len(entries))
-            for entry in entries:
-                entry.attempt = None
-                entry.give_up(RequestError(f"not sent, for it could not be written down: {error}"))
+            self._void(entries, f"not sent, for it could not be written down: {error}")
             return
+        except BaseException:
+            self._void(entries, "not sent: the dispatcher was stopped while it was written down")
+            raise
         released = self._clock.monotonic()
-        if released - now > 0.001:
-            self.quota.restamp(len(entries), released)
-        for entry in entries:
+        if released - now > _LATE:
+            owners = [entry.owner for entry in entries]
+            self.quota.restamp(owners, decided=now, released=released)
+        for entry, attempt in zip(entries, attempts, strict=True):
+            entry.waited += attempt.wait
             entry.granted_at = released
+            entry.attempt = attempt
+            self._on_grant(entry)
             entry.release()
         # Everything granted is sent before more is decided: the loop stays fair and grants fresh.
         await asyncio.sleep(0)
+
+    def _void(self, entries: Sequence[Entry], reason: str) -> None:
+        """What was granted is not sent: its tokens come free, its place in the log does not."""
+        now = self._clock.monotonic()
+        for entry in entries:
+            self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)
+            entry.give_up(RequestError(reason))
 
     async def _sleep(self, result: Round[Entry], now: float) -> None:
         """Wait until something happens or the moment comes to look again."""
@@ -153,3 +159,16 @@ class Dispatcher:
             await self._wake.wait()
         finally:
             timer.cancel()
+
+
+def _attempt(entry: Entry, *, now: float, wall: float) -> Attempt:
+    request = entry.request
+    return Attempt(
+        f"{request.id}/{entry.attempts}",
+        request.traffic_class,
+        request.model,
+        request.job,
+        wall,
+        now - entry.since,
+        entry.tokens,
+    )

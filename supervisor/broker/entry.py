@@ -19,10 +19,22 @@ class Entry(Ticket):
         granted_at: Monotonic seconds of the last grant.
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
+        streamed: Its stream has begun and ended; what became of it is booked.
+        sent: HTTP requests sent for it.
         refusals: Times the API refused it for quota.
     """
 
-    __slots__ = ("_grant", "attempt", "granted_at", "refusals", "request", "retries", "waited")
+    __slots__ = (
+        "_grant",
+        "attempt",
+        "granted_at",
+        "refusals",
+        "request",
+        "retries",
+        "sent",
+        "streamed",
+        "waited",
+    )
 
     def __init__(self, request: Request, *, owner: int, priority: int, tokens: int) -> None:
         super().__init__(request.id, owner=owner, priority=priority, tokens=tokens)
@@ -32,6 +44,8 @@ class Entry(Ticket):
         self.waited = 0.0
         self.retries = 0
         self.refusals = 0
+        self.sent = 0
+        self.streamed = False
         self._grant: asyncio.Future[None] | None = None
 
     async def granted(self) -> None:

@@ -47,12 +47,14 @@ def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float)
     if scheduler.is_busy(entry.owner):
         running = scheduler.in_flight(entry.owner)
         return Block(Obstacle.CONCURRENCY, f"{running} of its requests are in flight", float("inf"))
-    block = quota.blocked(entry.owner, entry.tokens, now)
+    block = quota.blocked(
+        entry.owner, entry.tokens, now, priority=entry.priority, first_at=entry.first_at
+    )
     if block is not None:
         return block
     if place.ahead:
         return Block(Obstacle.TURN, "others go first", now)
-    rate = quota.pace(entry.owner)
+    rate = quota.pace(entry.owner, priority=entry.priority)
     if rate is not None:
         detail = f"paced at {rate * 60:.1f} a minute, for more is wanted than the window holds"
         return Block(Obstacle.PACE, detail, now)
@@ -60,7 +62,11 @@ def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float)
 
 
 def _expected(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float) -> float | None:
-    at = dispatcher.quota.expected(entry.owner, ahead=place.ahead, own_ahead=place.own, now=now)
+    if dispatcher.scheduler.is_busy(entry.owner):
+        return None
+    at = dispatcher.quota.expected(
+        entry.owner, ahead=place.ahead, own_ahead=place.own, now=now, tokens=entry.tokens
+    )
     return None if at == float("inf") else at - now
 
 

@@ -154,8 +154,10 @@ class Engine:
             DBOS.launch()
         except Exception as error:
             self._destroy(DBOS)
+            # Its first line only: a database's error goes on with the statement and its values.
+            reason = str(error).partition("\n")[0]
             raise StoreError(
-                f"the job engine cannot start: {type(error).__name__}: {error}",
+                f"the job engine cannot start: {type(error).__name__}: {reason}",
                 hint="see that the database of store.url is there and writable",
             ) from error
 

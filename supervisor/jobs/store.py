@@ -154,8 +154,11 @@ class Store:
             path = Path(str(self._url.database)).absolute()
             self._url = self._url.set(database=str(path))
             _make_file(path)
-        database = sa.create_engine(self._url, pool_size=_CONNECTIONS, max_overflow=0)
-        if self._url.get_backend_name() == "sqlite":
+        is_server = self._url.get_backend_name() != "sqlite"
+        database = sa.create_engine(
+            self._url, pool_size=_CONNECTIONS, max_overflow=0, pool_pre_ping=is_server
+        )
+        if not is_server:
             event.listen(database, "connect", _prepare_sqlite)
         try:
             metadata.create_all(database)

@@ -6,6 +6,9 @@ time, stands for the whole bucket, so that a grant costs O(1) and idle time cost
 
 from __future__ import annotations
 
+_ROUNDING = 1e-9
+"""Seconds that the sum of many small floats may be off."""
+
 
 class Bucket:
     """At most `burst` at once and `rate` a second, as the *server* sees it.
@@ -34,10 +37,10 @@ class Bucket:
     def room(self, now: float) -> int:
         """How many grants may go at once at `now`."""
         ahead = max(0.0, self._arrival - now)
-        if ahead > self._tolerance:
-            return 0
         # A grant is conforming up to the tolerance; the epsilon forgives float rounding only.
-        return int((self._tolerance - ahead) / self._interval + 1e-9) + 1
+        if ahead > self._tolerance + _ROUNDING:
+            return 0
+        return int((self._tolerance - ahead + _ROUNDING) / self._interval) + 1
 
     def opens_at(self) -> float:
         """The moment at which one more grant may go."""
@@ -46,6 +49,10 @@ class Bucket:
     def take(self, now: float) -> None:
         """Write one grant down."""
         self._arrival = max(self._arrival, now) + self._interval
+
+    def delay(self, seconds: float) -> None:
+        """What was taken last goes out later by so many seconds."""
+        self._arrival += seconds
 
     def level(self, now: float) -> float:
         """How full the bucket is, in grants: the burstiness of what was sent lately."""

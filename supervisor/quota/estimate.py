@@ -31,6 +31,11 @@ class _Running:
         self._mean += _GAIN * error
         self._deviation += _GAIN * (abs(error) - self._deviation)
 
+    @property
+    def mean(self) -> float:
+        """The running mean."""
+        return self._mean
+
     def high(self) -> float:
         """A value that is seldom exceeded."""
         return self._mean + _DEVIATIONS * self._deviation
@@ -52,6 +57,14 @@ class Estimator:
             size: Bytes of the request's body.
         """
         return max(1, int(size * self._per_byte.high() + self._answer.high()))
+
+    def prompt(self, size: int) -> int:
+        """Tokens that the prompt alone is likely to have.
+
+        Args:
+            size: Bytes of the request's body.
+        """
+        return int(size * self._per_byte.mean)
 
     def learn(self, size: int, *, prompt: int, answer: int) -> None:
         """Learn from an answer.

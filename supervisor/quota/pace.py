@@ -85,13 +85,14 @@ class Pace:
         now: Monotonic seconds.
     """
 
-    __slots__ = ("_folded_at", "_plan", "_room", "_step")
+    __slots__ = ("_folded_at", "_levels", "_plan", "_room", "_step")
 
     def __init__(self, room: Room, now: float) -> None:
         self._room = room
         self._folded_at = now
         self._step = room.window.span / 400
         self._plan: dict[int, float] = {}
+        self._levels: list[tuple[int, float | None]] = []
 
     @property
     def fastest(self) -> float:
@@ -101,6 +102,11 @@ class Pace:
     def rate(self, owner: int) -> float | None:
         """Grants per second for a class; None when it need not be paced."""
         return self._plan.get(owner)
+
+    def rate_at(self, priority: int) -> float | None:
+        """Grants per second for what waits at a priority that is not its class's own."""
+        rates = [rate for level, rate in self._levels if level <= priority]
+        return rates[-1] if rates else None
 
     def rate_now(self, owner: int) -> float | None:
         """The same for the next grant: what a class has reserved is never paced."""
@@ -121,11 +127,10 @@ class Pace:
         if elapsed < self._step:
             return
         self._folded_at = now
-        self._room.review(now, elapsed)
         span = self._room.window.span
-        self._plan = {}
+        self._plan, self._levels = {}, []
         backlog, urgent_rate, contested = 0, 0.0, False
-        for _, level in groupby(demands, key=lambda demand: demand.priority):
+        for priority, level in groupby(demands, key=lambda demand: demand.priority):
             members = list(level)
             for demand in members:
                 demand.fold(elapsed, span)
@@ -135,8 +140,9 @@ class Pace:
             fits = (small or backlog <= self._within(now, 0.0, 0.0)) and (
                 wanted <= _FITS * self._within(now, span, urgent_rate)
             )
-            if contested and not fits:
-                pace = self._even_rate(now, urgent_rate)
+            pace = self._even_rate(now, urgent_rate) if contested and not fits else None
+            self._levels.append((priority, pace))
+            if pace is not None:
                 self._plan.update((demand.owner, pace) for demand in members)
             urgent_rate += sum(demand.long_run for demand in members)
             contested = contested or any(

@@ -55,6 +55,9 @@ class Pacer:
             await self._wanted.wait()
             self._wanted.clear()
             if not self._permission:
-                await self._limiter.acquire(min(float(_BURST), self._fastest / self._rate))
+                amount = self._fastest / self._rate
+                while amount > 0:
+                    await self._limiter.acquire(min(float(_BURST), amount))
+                    amount -= _BURST
                 self._permission = True
             self._ready()

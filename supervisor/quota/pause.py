@@ -59,6 +59,7 @@ class Pause:
         """How many attempts may go now: none, one probe, or any number (infinity)."""
         if self._probing and now - self._probe_at >= SILENCE:
             self._waiting = self._probing = False
+            self._refusals = 0
         if self._by_hand or now < self._until or self._probing:
             return 0
         return 1 if self._waiting else float("inf")

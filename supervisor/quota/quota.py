@@ -6,8 +6,10 @@ stricter servers, and the shared pause. Pure: `now` comes in, decisions come out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
@@ -19,6 +21,8 @@ from supervisor.quota.strictness import Strictness, StrictnessSnapshot
 from supervisor.quota.window import RequestWindow, TokenWindow
 
 NEVER = float("inf")
+_INITIAL = 0.5
+"""The part of its share that a class holds while there is no history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,14 @@ class QuotaSnapshot:
 class _Account:
     """A class's own part of the quota."""
 
-    __slots__ = ("ceilings", "ceilings_tokens", "demand", "texts", "traffic_class")
+    __slots__ = ("ceilings", "ceilings_tokens", "demand", "traffic_class")
 
     def __init__(self, owner: int, traffic_class: TrafficClass) -> None:
         self.demand = Demand(
             owner, priority=traffic_class.priority, guaranteed=traffic_class.share > 0
         )
-        self.texts: tuple[str, ...] | None = None
+        self.ceilings: list[RequestWindow] = []
+        self.ceilings_tokens: list[TokenWindow] = []
         self.change(traffic_class)
 
     def change(self, traffic_class: TrafficClass) -> None:
@@ -69,13 +74,16 @@ class _Account:
         self.traffic_class = traffic_class
         self.demand.priority = traffic_class.priority
         self.demand.guaranteed = traffic_class.share > 0
-        if self.texts == traffic_class.ceiling:
-            return
-        self.texts = traffic_class.ceiling
         limits = [Limit.parse(text) for text in traffic_class.ceiling]
-        self.ceilings = [RequestWindow(limit, 0.0) for limit in limits if limit.unit == "requests"]
+        requests = [limit for limit in limits if limit.unit == "requests"]
+        tokens = [limit for limit in limits if limit.unit == "tokens"]
+        self.ceilings = [
+            old.under(limit) if old else RequestWindow(limit, 0.0)
+            for limit, old in zip_longest(requests, self.ceilings[: len(requests)])
+        ]
         self.ceilings_tokens = [
-            TokenWindow(limit, 0.0) for limit in limits if limit.unit == "tokens"
+            old.under(limit) if old else TokenWindow(limit, 0.0)
+            for limit, old in zip_longest(tokens, self.ceilings_tokens[: len(tokens)])
         ]
 
     def blocked(self, tokens: int, now: float) -> Block | None:
@@ -132,9 +140,9 @@ class Quota:
             self._accounts[owner].change(traffic_class)
         for room in self._rooms:
             initial = (
-                traffic_class.share * self._shortest
+                _INITIAL * traffic_class.share * self._shortest
                 if room in self._requests
-                else traffic_class.share * room.window.amount
+                else _INITIAL * traffic_class.share * room.window.amount
             )
             room.set_share(owner, traffic_class.share, initial=initial)
         self._demands = sorted(
@@ -183,27 +191,68 @@ class Quota:
     def closed(self, now: float) -> Block:
         """Why a round's allowance is used up."""
         if self.pause.allowance(now) < 1:
-            probing = self.pause.snapshot().probing
-            detail = "one probe is under way" if probing else "the server refused for quota"
+            pause = self.pause.snapshot()
+            detail = "one probe is under way" if pause.probing else "the server refused for quota"
+            if pause.by_hand:
+                detail = "sending is paused by hand"
             return Block(Obstacle.PAUSE, detail, self.pause.opens_at())
         tightest = max(self._strictness, key=lambda strictness: strictness.opens_at())
         return Block(Obstacle.BURST, f"burst of {tightest.limit}", tightest.opens_at())
 
-    def blocked(self, owner: int, tokens: int, now: float) -> Block | None:
-        """Whether the next request of a class may go, within a round.
+    def blocked(
+        self,
+        owner: int,
+        tokens: int,
+        now: float,
+        *,
+        priority: int | None = None,
+        first_at: float = NEVER,
+    ) -> Block | None:
+        """Whether a request may go, within a round.
 
         Args:
-            owner: The class's number.
-            tokens: Tokens the request will use, as estimated.
+            owner: Its class's number.
+            tokens: Tokens it will use, as estimated.
             now: Monotonic seconds of the round.
+            priority: Its priority, where that is inherited.
+            first_at: Since when it stands first in line without room; infinity if it does not.
         """
+        lenders = self._lenders(owner, priority)
         for room in self._requests:
-            if room.available(owner) < 1:
+            patient = now - first_at >= room.window.span
+            if room.available(owner, lenders=lenders, patient=patient) < 1:
                 return self._full(room, owner, 1)
         for room in self._tokens:
-            if room.available(owner) < tokens:
+            patient = now - first_at >= room.window.span
+            if room.available(owner, lenders=lenders, patient=patient) < tokens:
                 return self._full(room, owner, tokens)
         return self._accounts[owner].blocked(tokens, now)
+
+    def _lenders(self, owner: int, priority: int | None) -> Sequence[int]:
+        """Whose reserves a request with an inherited priority may use: those it works for."""
+        own = self._accounts[owner].demand.priority
+        if priority is None or priority == own:
+            return ()
+        return [one.owner for one in self._demands if one.guaranteed and one.priority == priority]
+
+    def overdue(self) -> Sequence[int]:
+        """Classes that wait and have less than their share, where a bucket is what is short.
+
+        Reserves are room, and with a bucket narrower than the window room is never short.
+        """
+        behind: list[int] = []
+        for room, strictness in zip(self._requests, self._strictness, strict=True):
+            if strictness.binds:
+                window = room.window
+                behind += [
+                    one.owner
+                    for one in self._demands
+                    if one.guaranteed
+                    and one.backlog
+                    and window.used_by(one.owner)
+                    < self._accounts[one.owner].traffic_class.share * window.used
+                ]
+        return behind
 
     def _full(self, room: Room, owner: int, units: int) -> Block:
         window = room.window
@@ -215,27 +264,37 @@ class Quota:
                 if other != owner and (reserve := room.reserve_of(other)) and reserve.held
             ]
             detail = f"{free} of {window.limit} kept for {', '.join(holders) or 'larger requests'}"
-            return Block(Obstacle.RESERVE, detail, window.returns_at(free + 1), saves=units > 1)
+            return Block(Obstacle.RESERVE, detail, room.next_look(), saves=units > 1)
         detail = f"{window.used} of {window.limit} used"
-        return Block(Obstacle.WINDOW, detail, window.returns_at(free + 1), saves=units > 1)
+        return Block(Obstacle.WINDOW, detail, window.next_return(), saves=units > 1)
 
-    def pace(self, owner: int) -> float | None:
-        """Grants per second at which a class must be paced; None when it need not."""
-        return None if self._pace is None else self._pace.rate_now(owner)
+    def pace(self, owner: int, *, priority: int | None = None) -> float | None:
+        """Grants per second at which a request must be paced; None when it need not.
+
+        Args:
+            owner: Its class's number.
+            priority: Its priority, where that is inherited.
+        """
+        if self._pace is None:
+            return None
+        if priority is not None and priority != self._accounts[owner].demand.priority:
+            return self._pace.rate_at(priority)
+        return self._pace.rate_now(owner)
 
     @property
     def fastest_pace(self) -> float | None:
         """Grants per second that no pace exceeds; None when nothing is ever paced."""
         return None if self._pace is None else self._pace.fastest
 
-    def take(self, owner: int, tokens: int, now: float) -> None:
+    def take(self, owner: int, tokens: int, now: float, *, priority: int | None = None) -> None:
         """Write one grant down, in a round."""
+        lenders = self._lenders(owner, priority)
         for room in self._requests:
-            room.took(owner, 1)
+            room.took(owner, 1, lenders=lenders)
             assert isinstance(room.window, RequestWindow)
             room.window.take(now, owner)
         for room in self._tokens:
-            room.took(owner, tokens)
+            room.took(owner, tokens, lenders=lenders)
             assert isinstance(room.window, TokenWindow)
             room.window.reserve(tokens, owner)
         account = self._accounts[owner]
@@ -247,11 +306,22 @@ class Quota:
             strictness.take(now)
         self.pause.granted(now)
 
-    def restamp(self, count: int, now: float) -> None:
-        """The last `count` grants are released only now: writing them down took its time."""
+    def restamp(self, owners: Sequence[int], *, decided: float, released: float) -> None:
+        """The last grants are released only now: writing them down took its time.
+
+        Args:
+            owners: The class of each, in the order of the grants.
+            decided: Monotonic seconds at which they were taken.
+            released: Monotonic seconds at which they go.
+        """
         for room in self._requests:
             assert isinstance(room.window, RequestWindow)
-            room.window.restamp(count, now)
+            room.window.restamp(len(owners), released)
+        for strictness in self._strictness:
+            strictness.delay(released - decided)
+        for owner, count in Counter(owners).items():
+            for ceiling in self._accounts[owner].ceilings:
+                ceiling.restamp(count, released)
 
     def fill(self, owner: int) -> None:
         """Fill a class's reserves from what is unspoken for, in a round."""
@@ -304,8 +374,13 @@ class Quota:
         for room in self._tokens:
             assert isinstance(room.window, TokenWindow)
             room.window.settle(at, owner, reserved=0, actual=tokens)
-        for ceiling in self._accounts[owner].ceilings:
+        for strictness in self._strictness:
+            strictness.take(at)
+        account = self._accounts[owner]
+        for ceiling in account.ceilings:
             ceiling.take(at, owner)
+        for ceiling_tokens in account.ceilings_tokens:
+            ceiling_tokens.settle(at, owner, reserved=0, actual=tokens)
 
     # -- views ----------------------------------------------------------------------------------
 
@@ -313,7 +388,17 @@ class Quota:
         """Most tokens that a single request may need; None without a tokens limit."""
         return min((room.window.amount for room in self._tokens), default=None)
 
-    def expected(self, owner: int, *, ahead: int, own_ahead: int, now: float) -> float:
+    def longest(self) -> float:
+        """Seconds after which nothing counts any more, ceilings included."""
+        spans = [room.window.span for room in self._rooms]
+        for account in self._accounts:
+            spans += [ceiling.span for ceiling in account.ceilings]
+            spans += [ceiling.span for ceiling in account.ceilings_tokens]
+        return max(spans, default=0.0)
+
+    def expected(
+        self, owner: int, *, ahead: int, own_ahead: int, now: float, tokens: int = 0
+    ) -> float:
         """When a request is expected to go.
 
         Args:
@@ -321,11 +406,15 @@ class Quota:
             ahead: Requests of all classes that go before it.
             own_ahead: Those of them that belong to its own class.
             now: Monotonic seconds.
+            tokens: Tokens it will use; those ahead are taken to use as many.
 
         Returns:
-            Monotonic seconds, at least `now`.
+            Monotonic seconds, at least `now`; infinity when it hangs on an event.
         """
-        times = [now, min(self.pause.opens_at(), now + 60.0)]
+        times = [now, self.pause.opens_at()]
+        for room in self._tokens:
+            needs = min(tokens * (ahead + 1), room.window.amount)
+            times.append(room.window.returns_at(needs))
         for room in self._requests:
             window = room.window
             others = sum(
@@ -338,8 +427,7 @@ class Quota:
         for ceiling in self._accounts[owner].ceilings:
             times.append(ceiling.returns_at(own_ahead + 1))
         for strictness in self._strictness:
-            if strictness.bucket is not None:
-                times.append(strictness.bucket.opens_at() + ahead / strictness.bucket.rate)
+            times.append(strictness.ahead(ahead))
         rate = None if self._pace is None else self._pace.rate(owner)
         if rate:
             times.append(now + own_ahead / rate)

@@ -19,6 +19,7 @@ Pure; units are requests or tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from supervisor.quota.window import Window
@@ -31,6 +32,10 @@ _QUICK = 10.0
 """A reserve of more requests than this shrinks faster, in proportion."""
 _MEMORY = 4.0
 """How many windows "usually" looks back."""
+_REVIEWS = 400
+"""How often in a window the bounds of its reserves are adapted."""
+_LARGEST_FLOOR = 0.1
+"""The floor is at most this part of the window."""
 _FLOOR = 2.0
 """… but at least this many requests, so that a quiet class is not forgotten."""
 
@@ -62,13 +67,14 @@ class Room:
         now: Monotonic seconds of the start.
     """
 
-    __slots__ = ("_free", "_history_from", "_reserves", "_unit", "window")
+    __slots__ = ("_free", "_history_from", "_reserves", "_reviewed", "_unit", "window")
 
     def __init__(self, window: Window, now: float) -> None:
         self.window = window
         self._reserves: dict[int, Reserve] = {}
         self._free = float(window.amount)
         self._unit = 1.0
+        self._reviewed = now
         self._history_from = now + window.span
 
     def set_share(self, owner: int, share: float, *, initial: float) -> None:
@@ -88,10 +94,14 @@ class Room:
             self._reserves[owner] = Reserve(units, min(units, initial), units)
         else:
             known.share = units
+            known.most = min(known.most, units)
+            known.wanted = min(known.wanted, units)
 
     def open(self, now: float) -> None:
         """Start a round: forget what left the window and see what is unspoken for."""
         self.window.expire(now)
+        if now >= self._reviewed + self.window.span / _REVIEWS:
+            self.review(now, now - self._reviewed)
         free = float(self.window.amount - self.window.used)
         for reserve in self._reserves.values():
             held = reserve.held
@@ -99,6 +109,10 @@ class Room:
                 reserve.held = held = max(0.0, min(max(reserve.wanted, self._unit), free))
             free -= held
         self._free = free if free > 0 else 0.0
+
+    def next_look(self) -> float:
+        """When more may be free for somebody: a unit returns, or the reserves are reviewed."""
+        return min(self.window.next_return(), self._reviewed + self.window.span / _REVIEWS)
 
     def honour(self, owner: int) -> None:
         """A class waits that has spent less than its share: its reserve comes before all else."""
@@ -121,36 +135,59 @@ class Room:
             now: Monotonic seconds.
             elapsed: Seconds since the last review.
         """
+        self._reviewed = now
         if now < self._history_from:
             for owner, reserve in self._reserves.items():
                 reserve.usual = self.window.used_by(owner)
             return
         weight = min(1.0, elapsed / (_MEMORY * self.window.span))
+        floor = min(_FLOOR * self._unit, _LARGEST_FLOOR * self.window.amount)
         for owner, reserve in self._reserves.items():
             reserve.usual += weight * (self.window.used_by(owner) - reserve.usual)
-            own = max(_OWN_PART * reserve.usual, _FLOOR * self._unit)
-            reserve.most = min(reserve.share, own)
+            reserve.most = min(reserve.share, max(_OWN_PART * reserve.usual, floor))
             reserve.wanted = min(reserve.wanted, reserve.most)
 
-    def available(self, owner: int) -> float:
-        """Units that `owner` may take now."""
-        reserve = self._reserves.get(owner)
-        return self._free if reserve is None else self._free + reserve.held
+    def available(self, owner: int, *, lenders: Sequence[int] = (), patient: bool = False) -> float:
+        """Units that a request may take now.
 
-    def took(self, owner: int, units: float) -> None:
-        """`owner` took units: from what is unspoken for first, then from its reserve."""
-        self._free -= units
-        if self._free < 0:
-            reserve = self._reserves.get(owner)
+        Args:
+            owner: Its class.
+            lenders: Classes whose reserves it may use as well: those it works for.
+            patient: It has stood first in line for a whole window; no reserve outweighs that.
+        """
+        if patient:
+            return self.window.amount - self.window.used
+        units = self._free
+        for one in (owner, *lenders) if lenders else (owner,):
+            reserve = self._reserves.get(one)
             if reserve is not None:
-                reserve.held = max(0.0, reserve.held + self._free)
-            self._free = 0.0
+                units += reserve.held
+        return units
+
+    def took(self, owner: int, units: float, *, lenders: Sequence[int] = ()) -> None:
+        """A request took units: what is unspoken for, then its reserves, then anybody's."""
+        self._free -= units
+        if self._free >= 0:
+            return
+        for one in (owner, *lenders, *self._reserves):
+            reserve = self._reserves.get(one)
+            if reserve is not None and self._free < 0:
+                part = min(reserve.held, -self._free)
+                reserve.held -= part
+                self._free += part
+        self._free = 0.0
 
     def fill(self, owner: int) -> None:
-        """Fill the reserve of `owner` from what is unspoken for."""
+        """Fill the reserve of `owner` from what is unspoken for.
+
+        A part of a unit would be of no use to its class, and would make the unit useless to all.
+        """
         reserve = self._reserves.get(owner)
-        if reserve is not None and reserve.held < reserve.wanted and self._free > 0:
-            self._give(reserve, reserve.wanted - reserve.held)
+        if reserve is None or reserve.held >= reserve.wanted or self._free <= 0:
+            return
+        target = reserve.wanted - reserve.wanted % self._unit
+        if target > reserve.held:
+            self._give(reserve, target - reserve.held)
 
     def save(self) -> None:
         """Keep all that is unspoken for until the next round: a larger request waits for it."""

@@ -64,6 +64,7 @@ class Strictness:
         "_quantum",
         "_rate",
         "_refusals",
+        "_stated",
         "_trickle",
         "_trickle_rate",
         "bucket",
@@ -87,22 +88,43 @@ class Strictness:
         self._trickle_rate = self._quantum / moment
         self._trickle: Bucket | None = self._fresh_trickle()
         self.bucket: Bucket | None = None
+        self._stated: Bucket | None = None
         if limit.burst is not None:
             rate = limit.amount / limit.period
-            self.bucket = Bucket(rate=rate, burst=limit.burst, jitter=jitter)
+            self._stated = Bucket(rate=rate, burst=limit.burst, jitter=jitter)
             self._trickle = None
 
     def room(self, now: float) -> float:
         """How many grants may go at once at `now`; infinity where nothing binds."""
         if now >= self._probe_at:
             self._try_more(now)
-        room = float("inf") if self.bucket is None else self.bucket.room(now)
-        return room if self._trickle is None else min(room, self._trickle.room(now))
+        room = float("inf")
+        for bucket in (self.bucket, self._stated, self._trickle):
+            if bucket is not None:
+                room = min(room, bucket.room(now))
+        return room
 
     def opens_at(self) -> float:
         """The moment at which one more grant may go."""
-        opens = float("-inf") if self.bucket is None else self.bucket.opens_at()
-        return opens if self._trickle is None else max(opens, self._trickle.opens_at())
+        opens = float("-inf")
+        for bucket in (self.bucket, self._stated, self._trickle):
+            if bucket is not None:
+                opens = max(opens, bucket.opens_at())
+        return opens
+
+    @property
+    def binds(self) -> bool:
+        """Whether a bucket may be narrower than the window."""
+        return self.bucket is not None or self._stated is not None
+
+    def ahead(self, count: int) -> float:
+        """When the buckets let the next but `count` through; minus infinity without one."""
+        times = [
+            bucket.opens_at() + count / bucket.rate
+            for bucket in (self.bucket, self._stated)
+            if bucket is not None
+        ]
+        return max(times, default=float("-inf"))
 
     def take(self, now: float) -> None:
         """Write one grant down."""
@@ -110,11 +132,19 @@ class Strictness:
         self._level_at = now
         if self.bucket is not None:
             self.bucket.take(now)
+        if self._stated is not None:
+            self._stated.take(now)
         if self._trickle is not None:
             self._trickle.take(now)
             self._granted += 1
             if self._granted > _TRUST_WINDOWS * self.limit.amount:
                 self._trickle = None
+
+    def delay(self, seconds: float) -> None:
+        """What was taken last goes out later by so many seconds."""
+        for bucket in (self.bucket, self._stated):
+            if bucket is not None:
+                bucket.delay(seconds)
 
     def refused(self, now: float) -> None:
         """The server refused although the window had room: believe less."""
@@ -136,7 +166,8 @@ class Strictness:
             self._burst += max(1.0, self._burst / 4)
         if self._burst >= self.limit.amount / 2:
             self._burst, self._probe_at, self.bucket = None, float("inf"), None
-            self._trickle, self._granted = self._fresh_trickle(), 0
+            self._granted = 0
+            self._trickle = self._fresh_trickle() if self._stated is None else None
             return
         self._rebuild(now)
 
@@ -147,7 +178,9 @@ class Strictness:
         assert self._burst is not None
         self._trickle = None
         self._probe_at = now + self._patience
-        rate = self._factor * (self.limit.amount - self._burst) / (self.limit.period + self._jitter)
+        # A window of one leaves nothing beside a burst of one; half of it is slow enough.
+        share = max(self.limit.amount - self._burst, self.limit.amount / 2)
+        rate = self._factor * share / (self.limit.period + self._jitter)
         bucket = Bucket(rate=rate, burst=self._burst, jitter=self._jitter)
         # What was just sent fills the new bucket too.
         for _ in range(int(self._burst)):
@@ -156,7 +189,7 @@ class Strictness:
 
     def snapshot(self) -> StrictnessSnapshot:
         """What is believed, as a frozen value."""
-        bucket = self.bucket
+        bucket = self.bucket or self._stated
         return StrictnessSnapshot(
             str(self.limit),
             None if bucket is None else bucket.burst,

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from supervisor.limits import Limit
 
+_NEVER = float("inf")
+
 # Spent entries are dropped from the front of the lists in one go, once there are this many.
 _TRIM = 4096
 
@@ -30,6 +32,7 @@ class Window(Protocol):
     def used_by(self, owner: int) -> int: ...
     def returning(self, now: float, within: float) -> int: ...
     def returns_at(self, units: int) -> float: ...
+    def next_return(self) -> float: ...
 
 
 class RequestWindow:
@@ -40,12 +43,13 @@ class RequestWindow:
         jitter: J in seconds, the spread of the delay from grant to arrival.
     """
 
-    __slots__ = ("_by_owner", "_head", "_owners", "_times", "limit", "span", "used")
+    __slots__ = ("_by_owner", "_head", "_now", "_owners", "_times", "limit", "span", "used")
 
     def __init__(self, limit: Limit, jitter: float) -> None:
         self.limit = limit
         self.span = limit.period + jitter
         self.used = 0
+        self._now = 0.0
         self._times: list[float] = []
         self._owners: list[int] = []
         self._head = 0
@@ -56,12 +60,19 @@ class RequestWindow:
         """Units the window holds."""
         return self.limit.amount
 
+    def under(self, limit: Limit) -> RequestWindow:
+        """The same log under another limit; what was spent stays spent."""
+        self.span += limit.period - self.limit.period
+        self.limit = limit
+        return self
+
     def used_by(self, owner: int) -> int:
         """Units of the window that `owner` has spent."""
         return self._by_owner.get(owner, 0)
 
     def expire(self, now: float) -> None:
         """Forget what has left the window by `now`."""
+        self._now = now
         times, head = self._times, self._head
         if head == len(times) or times[head] + self.span > now:
             return
@@ -84,8 +95,15 @@ class RequestWindow:
 
     def restamp(self, count: int, now: float) -> None:
         """Move the last `count` grants to `now`: they were released later than decided."""
-        if count:
-            self._times[-count:] = [now] * count
+        if not count:
+            return
+        start = len(self._times) - count
+        self._times[start:] = [now] * count
+        # Whoever looked meanwhile may have seen them leave the window already.
+        for owner in self._owners[start : self._head]:
+            self._by_owner[owner] += 1
+        self.used += max(0, self._head - start)
+        self._head = min(self._head, start)
 
     def returning(self, now: float, within: float) -> int:
         """How many grants leave the window in (now, now + within]."""
@@ -102,10 +120,14 @@ class RequestWindow:
         missing = units - (self.limit.amount - self.used)
         if missing <= 0:
             return float("-inf")
-        rounds, index = divmod(missing - 1, max(self.used, 1))
-        if not self.used:
-            return float("-inf")
-        return self._times[self._head + index] + self.span * (rounds + 1)
+        rounds, index = divmod(missing - 1, self.limit.amount)
+        # What is free now is taken now, and returns after those that were spent before.
+        taken = self._times[self._head + index] if index < self.used else self._now
+        return taken + self.span * (rounds + 1)
+
+    def next_return(self) -> float:
+        """When the next unit comes back; infinity when none is spent."""
+        return self._times[self._head] + self.span if self.used else float("inf")
 
 
 class TokenWindow:
@@ -147,6 +169,12 @@ class TokenWindow:
     def amount(self) -> int:
         """Units the window holds."""
         return self.limit.amount
+
+    def under(self, limit: Limit) -> TokenWindow:
+        """The same log under another limit; what was spent or reserved stays so."""
+        self.span += limit.period - self.limit.period
+        self.limit = limit
+        return self
 
     def used_by(self, owner: int) -> int:
         """Units of the window that `owner` has reserved or spent."""
@@ -197,3 +225,7 @@ class TokenWindow:
             return float("-inf")
         index = bisect_left(self._sums, self._spent + missing, self._head)
         return self._times[index] + self.span if index < len(self._times) else float("inf")
+
+    def next_return(self) -> float:
+        """When the next tokens come back; infinity when all of them are in flight."""
+        return self._times[self._head] + self.span if self._head < len(self._times) else _NEVER

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from supervisor.scheduler.gate import Gate, Obstructed
 from supervisor.scheduler.lane import Lane
@@ -54,6 +54,7 @@ class Round(Generic[T]):
         allowance: Most grants there could be.
         credit: The pacer's permission has not been used.
         reserves: (priority, class) of the reserves still to be filled.
+        told_to_wait: Classes that need the pacer's permission.
     """
 
     grants: list[T]
@@ -63,6 +64,7 @@ class Round(Generic[T]):
     allowance: float = _NEVER
     credit: bool = False
     reserves: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
+    told_to_wait: set[int] = field(default_factory=set[int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Scheduler(Generic[T]):
         self._virtual: dict[int, float] = {}
         self._classes: dict[int, ClassQueue] = {}
         self._delayed: list[tuple[float, int, T]] = []
-        self._deadlines: list[tuple[float, int, T]] = []
+        self._deadlines: list[list[Any]] = []
         self._next_age = 0
 
     # -- classes ------------------------------------------------------------------------------
@@ -135,7 +137,8 @@ class Scheduler(Generic[T]):
         ticket.since = now
         self._classes[ticket.owner].waiting += 1
         if ticket.deadline < _NEVER:
-            heappush(self._deadlines, (ticket.deadline, ticket.age, ticket))
+            ticket.timer = [ticket.deadline, ticket.age, ticket]
+            heappush(self._deadlines, ticket.timer)
         self._queue(ticket)
 
     def retry(self, ticket: T, *, now: float, not_before: float) -> None:
@@ -143,7 +146,11 @@ class Scheduler(Generic[T]):
         self._released(ticket)
         self._classes[ticket.owner].waiting += 1
         ticket.since = now
-        ticket.waited_for_room = False
+        if ticket.deadline < _NEVER and ticket.timer is None:
+            # It passed while the attempt was under way.
+            ticket.timer = [ticket.deadline, ticket.age, ticket]
+            heappush(self._deadlines, ticket.timer)
+        ticket.first_at = _NEVER
         if not_before > now:
             ticket.state = TicketState.DELAYED
             ticket.not_before = not_before
@@ -154,6 +161,10 @@ class Scheduler(Generic[T]):
     def leave(self, ticket: T) -> None:
         """Take a ticket out, wherever it is: answered, failed, cancelled or given up."""
         state, ticket.state = ticket.state, TicketState.LEFT
+        if ticket.timer is not None:
+            # The heap keeps the empty timer until its time; the ticket must not stay with it.
+            ticket.timer[2] = None
+            ticket.timer = None
         if state is TicketState.GRANTED:
             self._released(ticket)
         elif state in {TicketState.WAITING, TicketState.DELAYED}:
@@ -195,6 +206,7 @@ class Scheduler(Generic[T]):
         result.allowance = min(self._gate.open(now), most)
         result.credit = paced
         result.reserves = deque(self._gate.by_priority())
+        self._serve_overdue(result, now)
         for priority in self._order:
             lanes = [lane for lane in self._levels[priority].values() if lane.waiting]
             if lanes and not self._serve(priority, lanes, result=result, now=now):
@@ -205,6 +217,25 @@ class Scheduler(Generic[T]):
             self._fill_reserves(result, _LOWEST)
         result.until = min(result.until, self._next_timer())
         return result
+
+    def _serve_overdue(self, result: Round[T], now: float) -> None:
+        """Where permissions are short and not room, shares are kept here: one grant each."""
+        for owner in self._gate.overdue():
+            for priority, lane in self.lanes():
+                ticket = lane.first() if lane.owner == owner else None
+                if ticket is None or len(result.grants) >= result.allowance:
+                    continue
+                if self._may_go(ticket, result, now):
+                    self._take(priority, lane, result=result, now=now)
+                break
+
+    def _take(self, priority: int, lane: Lane[T], *, result: Round[T], now: float) -> None:
+        """Grant the first ticket of a lane."""
+        ticket = lane.pop()
+        self._virtual[priority] = max(self._virtual[priority], lane.virtual)
+        lane.virtual += 1.0 / lane.weight
+        self._grant(ticket, now)
+        result.grants.append(ticket)
 
     def _serve(self, priority: int, lanes: list[Lane[T]], *, result: Round[T], now: float) -> bool:
         """Serve the classes of one priority in turn until none of them may go on.
@@ -220,11 +251,7 @@ class Scheduler(Generic[T]):
             if ticket is None or not self._may_go(ticket, result, now):
                 lanes.remove(lane)
                 continue
-            lane.pop()
-            self._virtual[priority] = lane.virtual
-            lane.virtual += 1.0 / lane.weight
-            self._grant(ticket, now)
-            result.grants.append(ticket)
+            self._take(priority, lane, result=result, now=now)
             if not lane.waiting:
                 lanes.remove(lane)
         return True
@@ -233,33 +260,45 @@ class Scheduler(Generic[T]):
         queue = self._classes[ticket.owner]
         if queue.in_flight >= queue.concurrency:
             return False
-        pace = self._gate.pace(ticket.owner)
+        pace = self._gate.pace(ticket.owner, priority=ticket.priority)
         if pace is not None:
             # What fits goes before the reserves are filled, what does not fit goes after.
             self._fill_reserves(result, ticket.priority)
-            pace = self._gate.pace(ticket.owner)
-        block = self._gate.blocked(ticket.owner, ticket.tokens, now)
+            pace = self._gate.pace(ticket.owner, priority=ticket.priority)
+        block = self._gate.blocked(
+            ticket.owner,
+            ticket.tokens,
+            now,
+            priority=ticket.priority,
+            first_at=ticket.first_at,
+        )
         if block is not None:
             result.until = min(result.until, block.until)
-            self._wait_for_room(ticket, block)
+            self._wait_for_room(ticket, block, now)
             return False
         if pace is not None:
             if not result.credit:
                 result.pace = result.pace or pace
+                result.told_to_wait.add(ticket.owner)
                 return False
             result.credit = False
         return True
 
     def _fill_reserves(self, result: Round[T], below: int) -> None:
-        """Fill the reserves of classes more urgent than `below`, most urgent first."""
-        while result.reserves and result.reserves[0][0] < below:
-            self._gate.fill(result.reserves.popleft()[1])
+        """Fill the reserves of classes more urgent than `below`, most urgent first.
 
-    def _wait_for_room(self, ticket: T, block: Obstructed) -> None:
+        Not that of a class that is being paced: it would go round the pace by its reserve.
+        """
+        while result.reserves and result.reserves[0][0] < below:
+            _, owner = result.reserves.popleft()
+            if owner not in result.told_to_wait:
+                self._gate.fill(owner)
+
+    def _wait_for_room(self, ticket: T, block: Obstructed, now: float) -> None:
         if block.saves:
             self._gate.save()
         if block.short_of_room and not ticket.waited_for_room:
-            ticket.waited_for_room = True
+            ticket.first_at = now
             self._gate.found(ticket.owner, ticket.tokens, ready=False)
 
     def _grant(self, ticket: T, now: float) -> None:
@@ -269,14 +308,17 @@ class Scheduler(Generic[T]):
         queue.waiting -= 1
         queue.in_flight += 1
         self._gate.left(ticket.owner)
-        self._gate.take(ticket.owner, ticket.tokens, now)
+        self._gate.take(ticket.owner, ticket.tokens, now, priority=ticket.priority)
         if not ticket.waited_for_room:
             self._gate.found(ticket.owner, ticket.tokens, ready=True)
 
     def _expire(self, now: float) -> list[T]:
         expired: list[T] = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            ticket = heappop(self._deadlines)[2]
+        while self._deadlines and (self._deadlines[0][2] is None or self._deadlines[0][0] <= now):
+            ticket: T | None = heappop(self._deadlines)[2]
+            if ticket is None:
+                continue
+            ticket.timer = None
             if ticket.state in {TicketState.WAITING, TicketState.DELAYED}:
                 self.leave(ticket)
                 expired.append(ticket)

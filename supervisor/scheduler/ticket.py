@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 
 class TicketState(Enum):
@@ -30,7 +31,8 @@ class Ticket:
         deadline: Monotonic seconds after which it is given up; infinity for never.
         attempts: Grants it has had.
         not_before: Monotonic seconds before which a retry must not go.
-        waited_for_room: It stood first in line and a window was full.
+        first_at: Since when it stands first in line and lacks room; infinity if it does not.
+        timer: Its entry among the deadlines; None without one.
         state: Where it is in its life.
     """
 
@@ -38,14 +40,15 @@ class Ticket:
         "age",
         "attempts",
         "deadline",
+        "first_at",
         "not_before",
         "owner",
         "priority",
         "request_id",
         "since",
         "state",
+        "timer",
         "tokens",
-        "waited_for_room",
     )
 
     def __init__(self, request_id: str, *, owner: int, priority: int, tokens: int = 0) -> None:
@@ -58,5 +61,11 @@ class Ticket:
         self.deadline = float("inf")
         self.attempts = 0
         self.not_before = 0.0
-        self.waited_for_room = False
+        self.first_at = float("inf")
+        self.timer: list[Any] | None = None
         self.state = TicketState.NEW
+
+    @property
+    def waited_for_room(self) -> bool:
+        """It stood first in line and a window was full."""
+        return self.first_at < float("inf")

@@ -177,6 +177,11 @@ class StreamedAttempt:
         return self.events.failure if self.events is not None else self._failure
 
     @property
+    def complete(self) -> bool:
+        """Whether the answer's real end has been seen."""
+        return self.events is not None and self.events.complete
+
+    @property
     def usage(self) -> Usage | None:
         """Tokens and price, once the API has said."""
         return self.events.usage if self.events is not None else None

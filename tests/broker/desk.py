@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import orjson
@@ -54,7 +54,9 @@ class Desk:
         tasks: Asks that run beside the test.
         replies: What was answered, by name.
         errors: What was refused, by name.
+        beside: How many of these asks have not ended.
         ended: Names in the order in which they ended.
+        moved: Set when the next one ends.
     """
 
     broker: Broker
@@ -63,7 +65,9 @@ class Desk:
     tasks: TaskGroup
     replies: dict[str, Reply] = field(default_factory=dict[str, Reply])
     errors: dict[str, RequestError] = field(default_factory=dict[str, RequestError])
+    beside: int = 0
     ended: list[str] = field(default_factory=list[str])
+    moved: anyio.Event = field(default_factory=anyio.Event)
 
     async def ask(self, name: str, traffic_class: str = "code", **fields: Any) -> Reply:
         """Ask and wait for the answer."""
@@ -76,6 +80,7 @@ class Desk:
             What cancels it.
         """
         scope = anyio.CancelScope()
+        self.beside += 1
         self.tasks.start_soon(self._note, request(name, traffic_class, **fields), scope)
         return scope
 
@@ -86,11 +91,14 @@ class Desk:
             except RequestError as error:
                 self.errors[asked.id] = error
         self.ended.append(asked.id)
+        self.beside -= 1
+        self.moved.set()
+        self.moved = anyio.Event()
 
     async def until(self, *names: str) -> None:
         """Wait until these have ended."""
         while not set(names) <= set(self.ended):
-            await anyio.sleep(0.05)
+            await self.moved.wait()
 
     def of(self, name: str = "code") -> ClassSnapshot:
         """What the broker shows of a class."""
@@ -154,7 +162,7 @@ async def at_work(
     classes: Sequence[TrafficClass] = (CODE,),
     ledger: WatchedLedger | None = None,
     **settings: Any,
-) -> AsyncIterator[Desk]:
+) -> AsyncGenerator[Desk]:
     """Run a broker; at the end everything asked must have ended and nothing may be left of it.
 
     Args:
@@ -174,18 +182,26 @@ async def at_work(
         with anyio.fail_after(A_WEEK):
             async with anyio.create_task_group() as house:
                 await house.start(broker.run)
-                async with anyio.create_task_group() as tasks:
-                    desk = Desk(broker, api, ledger, tasks)
+                async with _seated(broker, api, ledger) as desk:
                     yield desk
-                assert desk.idle, "something is left in the broker"
-                assert not api.open, f"not closed: {api.open}"
                 house.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # What went wrong first is what a test wants to name; the groups are ours.
         raise _first(group) from None
 
 
+@asynccontextmanager
+async def _seated(broker: Broker, api: ScriptedApi, ledger: WatchedLedger) -> AsyncGenerator[Desk]:
+    async with anyio.create_task_group() as tasks:
+        desk = Desk(broker, api, ledger, tasks)
+        yield desk
+        while desk.beside:
+            await desk.moved.wait()
+        assert desk.idle, "something is left in the broker"
+        assert not api.open, f"not closed: {api.open}"
+
+
 def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

@@ -18,7 +18,7 @@ from supervisor.errors import RequestError
 from supervisor.messages import TrafficClass
 from supervisor.testing import VirtualLoop
 from tests.broker.desk import broker_of, most_within, request
-from tests.broker.ledgers import WatchedLedger
+from tests.broker.ledgers import FULL_DISK, WatchedLedger
 from tests.upstream.api import BAD_KEY, BROKEN, CAPACITY, CUT, QUOTA, Answer, ScriptedApi
 
 T = TypeVar("T")
@@ -29,11 +29,8 @@ CLASSES = (
     TrafficClass("low", priority=60, ceiling=("2 requests / 10s",)),
 )
 REJECTED = Answer(422, b"wrong types")
-ANSWERS = st.lists(
-    st.sampled_from([Answer(), Answer(after=3.0), BROKEN, CAPACITY, CUT, QUOTA, REJECTED])
-    | st.just(BAD_KEY),
-    max_size=3,
-)
+USUAL = [Answer(), Answer(after=3.0), BROKEN, CAPACITY, CUT, QUOTA, REJECTED]
+ANSWERS = st.lists(st.sampled_from([*USUAL * 6, BAD_KEY]), max_size=5)
 NAMES = st.sampled_from([one.name for one in CLASSES])
 TOLD = 1e-6
 """Seconds in which everybody hears what was decided; no timer of ours is as short."""
@@ -125,6 +122,14 @@ class BrokerMachine(RuleBasedStateMachine):
     def resume(self) -> None:
         self.broker.resume()
 
+    @rule(seconds=st.sampled_from([0.0, 0.01, 0.7]))
+    def writing_takes(self, seconds: float) -> None:
+        self.ledger.slow = seconds
+
+    @rule(broken=st.booleans())
+    def writing_fails(self, broken: bool) -> None:  # noqa: FBT001
+        self.ledger.broken = FULL_DISK if broken else None
+
     @rule(seconds=st.sampled_from([TOLD, 0.1, 1.0, 5.3, 31.0, 61.0]))
     def wait(self, seconds: float) -> None:
         self.during(asyncio.sleep(seconds))
@@ -159,6 +164,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.broker.resume()
+            self.ledger.slow, self.ledger.broken = 0.0, None
             self.wait(7_200.0)
             assert all(task.done() for task in self.asked.values())
             # One that is cancelled before it ever ran has ended without a word.
@@ -188,4 +194,4 @@ class BrokerMachine(RuleBasedStateMachine):
 
 
 TestBroker = pytest.mark.slow(BrokerMachine.TestCase)
-TestBroker.settings = settings(max_examples=40, stateful_step_count=30)
+TestBroker.settings = settings(max_examples=30, stateful_step_count=30)

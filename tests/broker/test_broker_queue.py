@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from supervisor.clock import LoopClock
@@ -23,7 +24,7 @@ async def test_first_come_first_served(virtual: LoopClock) -> None:
     async with at_work(virtual, ONE, jitter=0.5) as desk:
         for name in names:
             desk.start(name)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         await desk.until(*names)
         assert desk.api.names == names
         assert desk.api.times == pytest.approx([0, 10.5, 21, 31.5, 42, 52.5], abs=0.01)
@@ -59,7 +60,7 @@ async def test_a_retry_keeps_its_age(virtual: LoopClock) -> None:
     async with at_work(virtual, ONE, api=api) as desk:
         for name in "abc":
             desk.start(name)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         await desk.until("a", "b", "c")
         assert api.names == ["a", "a", "b", "c"]
 
@@ -127,11 +128,6 @@ async def test_cancelled_in_flight(virtual: LoopClock) -> None:
         assert api.times[1] == pytest.approx(60.25, abs=0.01)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="broker._leave settles as Failure(CONNECTION): Settlement says `cancelled`, the ledger"
-    " says `connection`, and a network that is well looks ill in the books",
-)
 async def test_a_cancelled_attempt_is_called_that(virtual: LoopClock) -> None:
     """The ledger tells what was cancelled from what failed."""
     api = ScriptedApi(Answer(after=60.0))
@@ -143,11 +139,6 @@ async def test_a_cancelled_attempt_is_called_that(virtual: LoopClock) -> None:
         assert desk.ledger.outcomes == ["cancelled"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="entry.attempt is set before `record` returns, so cancelling meanwhile settles an"
-    " attempt that is not written yet (and with granted_at 0 its latency is the whole uptime)",
-)
 async def test_cancelled_while_being_written_down(virtual: LoopClock) -> None:
     """An attempt is settled after it was written down, never before."""
     async with at_work(virtual, ONE) as desk:
@@ -215,11 +206,6 @@ async def test_a_deadline_in_a_back_off(virtual: LoopClock) -> None:
         assert api.times == pytest.approx([0, 1], abs=0.01)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="scheduler._expire drops the deadline of a ticket that is in flight: its retry no"
-    " longer has one",
-)
 async def test_a_deadline_that_passes_in_flight(virtual: LoopClock) -> None:
     """An attempt may outlive the deadline, but no further one is sent after it."""
     api = ScriptedApi(Answer(500, b"no", after=11.0))
@@ -230,10 +216,6 @@ async def test_a_deadline_that_passes_in_flight(virtual: LoopClock) -> None:
         assert isinstance(desk.errors["a"], DeadlineExceeded)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_check_deadline counts a failure of a request that it does not count as accepted",
-)
 async def test_failures_are_failures_of_requests(virtual: LoopClock) -> None:
     """No class has more failed requests than requests."""
     async with at_work(virtual, ONE) as desk:
@@ -263,12 +245,6 @@ IDLE = (
 )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="idle classes whose shares sum to 1 hold the whole window: nobody else is ever granted"
-    " (only the longest window's reserves are reviewed), and as an unused window 'returns' at"
-    " -inf the dispatcher spins at full speed",
-)
 @pytest.mark.parametrize(
     "limits", [("100 requests / minute",), ("100 requests / minute", "3000 requests / hour")]
 )
@@ -281,11 +257,6 @@ async def test_what_is_not_needed_is_lent(limits: tuple[str, ...]) -> None:
             assert reply.wait < 5.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Room.review is called for the longest requests window only: the tokens that an idle"
-    " class holds never come free, and a request that needs them waits for ever",
-)
 @pytest.mark.usefixtures("virtual")
 async def test_idle_tokens_are_lent() -> None:
     """A request that fits into the window goes, even if it needs what others do not."""

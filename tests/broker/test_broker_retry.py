@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import httpx
 import anyio
+import httpx
 import pytest
 
 from supervisor.clock import LoopClock
@@ -19,7 +19,14 @@ EMPTY = Answer(body=b"")
 
 @pytest.mark.parametrize(
     ("answer", "status"),
-    [(CAPACITY, 429), (BROKEN, 500), (Answer(524, b"<html>"), 524), (CUT, None), (SLOW, None), (EMPTY, 200)],
+    [
+        (CAPACITY, 429),
+        (BROKEN, 500),
+        (Answer(524, b"<html>"), 524),
+        (CUT, None),
+        (SLOW, None),
+        (EMPTY, 200),
+    ],
     ids=["capacity", "500", "cloudflare", "cut", "time-out", "empty"],
 )
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -27,7 +34,9 @@ async def test_it_is_retried_and_then_given_up(
     virtual: LoopClock, answer: Answer, status: int | None, retries: int
 ) -> None:
     """What may pass is tried `max_retries` times more, after 1, 2 and 4 s, then it is an error."""
-    async with at_work(virtual, MINUTE, api=ScriptedApi(default=answer), max_retries=retries) as desk:
+    async with at_work(
+        virtual, MINUTE, api=ScriptedApi(default=answer), max_retries=retries
+    ) as desk:
         with pytest.raises(UpstreamUnavailable) as caught:
             await desk.ask("a")
         assert caught.value.upstream_status == status
@@ -81,7 +90,9 @@ async def test_one_refusal_teaches_everybody(virtual: LoopClock) -> None:
     """After a 429 for quota nobody sends, then one probe goes, then the rest; all are answered."""
     names = [f"n{number}" for number in range(6)]
     api = ScriptedApi(Answer(429, QUOTA.body, after=0.1), default=Answer(after=0.5))
-    async with at_work(virtual, MINUTE, api=api, classes=[TrafficClass("code", concurrency=None)]) as desk:
+    async with at_work(
+        virtual, MINUTE, api=api, classes=[TrafficClass("code", concurrency=None)]
+    ) as desk:
         desk.start("first")
         await anyio.sleep(0.2)
         for name in names:

@@ -104,11 +104,6 @@ async def test_a_stale_grant_is_no_retry() -> None:
         assert not desk.errors
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="entry.attempts and account.attempts count grants: one stale grant, and the answer says"
-    " two HTTP requests were sent for it",
-)
 @pytest.mark.usefixtures("virtual")
 async def test_attempts_are_what_was_sent() -> None:
     """`attempts` is the number of HTTP requests that were sent, as Reply and the view say."""

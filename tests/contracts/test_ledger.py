@@ -202,7 +202,8 @@ async def test_usage_outlives_the_attempts(ledger: Ledger) -> None:
 
 COUNTS = st.integers(0, 10**12)
 ENDS = st.none() | st.builds(
-    answered, st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.none() | st.decimals(0, 999, places=10))
+    answered,
+    st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.none() | st.decimals(0, 999, places=10)),
 )
 
 

@@ -40,6 +40,7 @@ class Drive:
         jitter: J in seconds.
         latency: Seconds after which an attempt is answered, with all the tokens it reserved.
         granted: Called with each grant, at its moment, instead of answering it.
+        writing: How long writing a batch of grants down takes, in seconds.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Drive:
         jitter: float = 0.25,
         latency: float = 0.0,
         granted: Callable[[Grant], None] | None = None,
+        writing: Callable[[], float] = lambda: 0.0,
     ) -> None:
         parsed = [Limit.parse(one) if isinstance(one, str) else one for one in limits]
         self.now = 0.0
@@ -61,8 +63,9 @@ class Drive:
         self.expired: list[Ticket] = []
         self.idle_rounds = 0
         self._latency = latency
+        self._writing = writing
         self._granted = self._answer_later if granted is None else granted
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
         self._permission_at = NEVER
         for one in classes:
@@ -85,7 +88,7 @@ class Drive:
         self.scheduler.submit(ticket, self.now)
         return ticket
 
-    def at(self, moment: float, deed: Callable[[], None]) -> None:
+    def at(self, moment: float, deed: Callable[[], object]) -> None:
         """Do something at a later moment of `run`."""
         self._count += 1
         heappush(self._events, (tick(moment), self._count, deed))
@@ -118,11 +121,20 @@ class Drive:
             self._permission_at = NEVER
         elif result.pace is not None and self._permission_at == NEVER:
             self._permission_at = tick(self.now + 1 / result.pace)
+        self._release(result.grants)
         for ticket in result.grants:
             grant = Grant(self.now, self.names[ticket.owner], ticket)
             self.grants.append(grant)
             self._granted(grant)
         return result
+
+    def _release(self, tickets: Sequence[Ticket]) -> None:
+        """Written down first, they go a little later than was decided."""
+        decided = self.now
+        self.now += tick(self._writing()) if tickets else 0.0
+        if self.now > decided:
+            owners = [ticket.owner for ticket in tickets]
+            self.quota.restamp(owners, decided=decided, released=self.now)
 
     def run(self, until: float) -> None:
         """Decide and let time pass, up to a moment."""

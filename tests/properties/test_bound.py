@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,14 +45,10 @@ def test_every_request_goes_at_the_bound(
     """
     drive = proved(windows)
     arrivals, moment = [], drive.now
-
-    def arrive() -> None:
-        drive.submit("one")
-
     for step in steps:
         moment += step * TICK
         arrivals.append(moment)
-        drive.at(moment, arrive)
+        drive.at(moment, partial(drive.submit, "one"))
     drive.run(moment + 300.0)
     spans = [(amount, period + JITTER) for amount, period in windows]
     assert [grant.at for grant in drive.grants] == bound(arrivals, spans)

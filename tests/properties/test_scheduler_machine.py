@@ -47,9 +47,11 @@ class SchedulerMachine(RuleBasedStateMachine):
     def flying(self, owner: int) -> int:
         return sum(item.ticket.owner == owner for item in self.those("flying"))
 
-    # -- what happens -----------------------------------------------------------------------------
+    # -- what happens ------------------------------------------------------------------------------
 
-    @rule(owner=OWNERS, priority=st.sampled_from([0, 40, 80]), patience=st.none() | st.integers(0, 9))
+    @rule(
+        owner=OWNERS, priority=st.sampled_from([0, 40, 80]), patience=st.none() | st.integers(0, 9)
+    )
     def submit(self, owner: int, priority: int, patience: int | None) -> None:
         ticket = Ticket(str(len(self.items)), owner=owner, priority=priority)
         ticket.deadline = NEVER if patience is None else self.now + patience
@@ -104,7 +106,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         timers += [item.ticket.deadline for item in self.those("waiting", "delayed")]
         assert result.until <= min(timers, default=NEVER)
 
-    # -- what must be so ----------------------------------------------------------------------------
+    # -- what must be so ---------------------------------------------------------------------------
 
     def check_expired(self, expired: list[Ticket]) -> None:
         due = [i for i in self.those("waiting", "delayed") if i.ticket.deadline <= self.now]
@@ -126,9 +128,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         able = self.eligible(shut)
         item = next(one for one in able if one.ticket is ticket)
         assert ticket.priority == min(one.ticket.priority for one in able)
-        same = [one.ticket.age for one in able
-                if (one.ticket.owner, one.ticket.priority) == (ticket.owner, ticket.priority)]  # fmt: skip
-        assert ticket.age == min(same)
+        lane = (ticket.owner, ticket.priority)
+        equal = [one.ticket for one in able if (one.ticket.owner, one.ticket.priority) == lane]
+        assert ticket.age == min(one.age for one in equal)
         item.state = "flying"
 
     @invariant()
@@ -143,4 +145,4 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestScheduler = pytest.mark.slow(SchedulerMachine.TestCase)
 TestScheduler.settings = settings(max_examples=40, stateful_step_count=40)
-TestScheduler.__doc__ = "Order, bounds, deadlines and counts hold whatever happens in whatever order."
+TestScheduler.__doc__ = "Order, bounds, deadlines and counts hold, whatever happens."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
 from tests.properties.drive import Drive
-from tests.properties.oracle import TICK
 
 URGENT = TrafficClass("urgent", priority=0)
 LIMITS = st.sampled_from(
@@ -29,7 +30,7 @@ def grants(drive: Drive, since: float = 0.0) -> Counter[str]:
     return Counter(grant.name for grant in drive.grants if grant.at >= since)
 
 
-# -- guarantees -------------------------------------------------------------------------------------
+# -- guarantees ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -62,7 +63,8 @@ def test_a_class_without_a_share_gets_what_is_left() -> None:
         drive.backlog(name)
     drive.run(80.0)
     count = grants(drive, 16.0)
-    assert (count["rest"], count["promised"] / count.total()) == (0, pytest.approx(0.2, abs=0.02))
+    assert count["rest"] == 0
+    assert 0.18 <= count["promised"] / count.total() <= 0.22
 
 
 def test_what_the_urgent_do_not_want_goes_to_the_rest() -> None:
@@ -83,45 +85,43 @@ def test_what_the_urgent_do_not_want_goes_to_the_rest() -> None:
 @given(
     limits=LIMITS,
     shares=st.lists(st.sampled_from([0.0, 0.1, 0.2]), min_size=2, max_size=4),
-    data=st.data(),
+    seed=st.integers(0, 2**32),
 )
 def test_no_room_is_left_that_nobody_keeps(
-    limits: tuple[str, ...], shares: list[float], data: st.DataObject
+    limits: tuple[str, ...], shares: list[float], seed: int
 ) -> None:
     """Whoever still waits after a round is short of unreserved room in some window, or paced."""
+    dice = Random(seed)
     classes = [
-        TrafficClass(f"class{n}", priority=data.draw(st.sampled_from([0, 40])), share=share)
+        TrafficClass(f"class{n}", priority=dice.choice([0, 40]), share=share)
         for n, share in enumerate(shares)
     ]
     drive = Drive(limits, *classes)
+    moments = [0.0, *(20.0 * dice.random() for _ in range(dice.randint(0, 12)))]
     for one in classes:
-        for _ in range(data.draw(st.integers(0, 40))):
-            moment = data.draw(st.integers(0, 20 * 64)) * TICK
-            drive.at(moment, lambda name=one.name: _arrive(drive, name))
+        for _ in range(dice.randint(0, 40)):
+            drive.at(dice.choice(moments), partial(drive.submit, one.name))
     for _ in range(60):
         drive.run(drive.now + 0.5)
         while drive.round().grants:
             pass
         for one in classes:
-            owner = drive.owners[one.name]
-            if drive.scheduler.waiting(owner) and drive.quota.allowance(drive.now) >= 1:
-                assert drive.quota.pace(owner) is not None or _unreserved(drive, one.name) < 1.2
+            if drive.scheduler.waiting(drive.owners[one.name]):
+                paced = drive.quota.pace(drive.owners[one.name]) is not None
+                assert paced or drive.quota.allowance(drive.now) < 1 or _unreserved(drive, one) < 1
 
 
-def _arrive(drive: Drive, name: str, tokens: int = 0) -> None:
-    drive.submit(name, tokens=tokens)
+def _unreserved(drive: Drive, mine: TrafficClass) -> int:
+    """What a class could have of the tightest window, in whole requests."""
+    left: list[float] = []
+    for one in drive.quota.snapshot(drive.now).windows:
+        kept = [units for name, units in one.reserved.items() if name != mine.name]
+        # What is shown is rounded to tenths.
+        left.append(one.amount - one.used - sum(kept) - 0.05 * len(kept))
+    return int(min(left))
 
 
-def _unreserved(drive: Drive, name: str) -> float:
-    """What a class could have in the tightest window; reserves are rounded to tenths."""
-    windows = drive.quota.snapshot(drive.now).windows
-    return min(
-        one.amount - one.used - sum(kept for other, kept in one.reserved.items() if other != name)
-        for one in windows
-    )
-
-
-# -- tokens -----------------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------
 
 
 def test_a_large_request_keeps_its_place() -> None:
@@ -144,7 +144,7 @@ def test_a_large_request_goes_as_soon_as_room_suffices() -> None:
     """It waits exactly until enough tokens have returned."""
     drive = Drive(["1000 tokens / 8s"], TrafficClass("mid"), latency=1.0)
     for second in range(5):
-        drive.at(float(second), lambda: _arrive(drive, "mid", 200))
+        drive.at(float(second), partial(drive.submit, "mid", tokens=200))
     drive.run(5.5)
     drive.submit("mid", tokens=500)
     drive.run(30.0)

@@ -73,10 +73,6 @@ def test_it_opens_no_later_than_it_says_and_no_sooner(
         now = bucket.opens_at() + 1e-6 + pause * TICK
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="room() compares floats without tolerance: at opens_at() itself there often is none",
-)
 def test_there_is_room_at_the_very_moment_it_opens() -> None:
     """Whoever sleeps until `opens_at` does not find it closed for the last bit of a float."""
     closed = 0

@@ -131,11 +131,6 @@ def test_silence_ends_the_probe() -> None:
     assert pause.allowance(1.0 + SILENCE) == ANY
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="allowance() ends a probe by silence without setting the refusals back, and accepted() "
-    "then does nothing: each later episode starts with a longer pause, up to 8 s",
-)
 def test_an_episode_that_ended_in_silence_is_over() -> None:
     """A refusal hours after the last one begins with the shortest pause again."""
     pause = Pause()

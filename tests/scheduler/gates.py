@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sequence
 from dataclasses import dataclass
 
 from supervisor.scheduler.scheduler import Scheduler
@@ -31,7 +31,9 @@ class OpenGate:
         paced: Classes that need the pacer's permission, and their rates.
         shares: (priority, class) of those with a share.
         waiting: Requests of each class that want to go, by the gate's own count.
-        taken: (class, tokens, moment) of each grant.
+        taken: (class, tokens, priority) of each grant.
+        behind: Classes that have had less than their share, where a bucket is short.
+        first_at: For each class, since when the ticket that was asked about stands first.
         filled: Reserves that were filled in the last round.
         found_ready: For each class, whether its requests found room.
         saved: Times that room was saved.
@@ -44,7 +46,9 @@ class OpenGate:
         self.paced: dict[int, float] = {}
         self.shares: list[tuple[int, int]] = []
         self.waiting: Counter[int] = Counter()
-        self.taken: list[tuple[int, int, float]] = []
+        self.taken: list[tuple[int, int, int]] = []
+        self.behind: list[int] = []
+        self.first_at: dict[int, float] = {}
         self.filled: list[int] = []
         self.found_ready: list[tuple[int, bool]] = []
         self.saved = 0
@@ -56,14 +60,20 @@ class OpenGate:
     def closed(self, now: float) -> Closed:
         return Closed(self.closed_until)
 
-    def blocked(self, owner: int, tokens: int, now: float) -> Closed | None:
+    def blocked(
+        self, owner: int, tokens: int, now: float, *, priority: int, first_at: float
+    ) -> Closed | None:
+        self.first_at[owner] = first_at
         return self.shut.get(owner)
 
-    def pace(self, owner: int) -> float | None:
+    def overdue(self) -> Sequence[int]:
+        return self.behind
+
+    def pace(self, owner: int, *, priority: int) -> float | None:
         return self.paced.get(owner)
 
-    def take(self, owner: int, tokens: int, now: float) -> None:
-        self.taken.append((owner, tokens, now))
+    def take(self, owner: int, tokens: int, now: float, *, priority: int) -> None:
+        self.taken.append((owner, tokens, priority))
 
     def fill(self, owner: int) -> None:
         self.filled.append(owner)

@@ -49,10 +49,6 @@ def test_a_changed_weight_holds_at_once() -> None:
     assert abs(served.count(0) - 30) <= 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="scheduler._serve sets the level's virtual time back to that of a class that lagged",
-)
 def test_a_newcomer_does_not_inherit_the_lag_of_a_slow_class() -> None:
     """A class that comes while a bounded equal lags behind shares from then on with the others."""
     queue = Queue(0.1, 0.1, 0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.upstream.sse import Event, EventSplitter
@@ -45,7 +45,12 @@ def split(raw: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
     return events, splitter.rest()
 
 
-@given(stream=STREAMS, tail=st.sampled_from([b"", b"data: half", b"data: x\n"]), cuts=st.lists(st.integers(0, 999)))
+@settings(max_examples=50)
+@given(
+    stream=STREAMS,
+    tail=st.sampled_from([b"", b"data: half", b"data: x\n"]),
+    cuts=st.lists(st.integers(0, 999)),
+)
 def test_any_chunking_gives_the_same_events(
     stream: tuple[list[list[tuple[str, str]]], str], tail: bytes, cuts: list[int]
 ) -> None:
@@ -60,7 +65,9 @@ def test_any_chunking_gives_the_same_events(
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 def test_byte_by_byte(newline: bytes) -> None:
     """A stream that comes one byte at a time is the same stream."""
-    raw = newline.join([b": hi", b"", b"event: x", b"data: a", b"data: b", b"", b"data: c", b"", b""])
+    raw = newline.join(
+        [b": hi", b"", b"event: x", b"data: a", b"data: b", b"", b"data: c", b"", b""]
+    )
     events, rest = split(raw, list(range(len(raw))))
     assert [event.data for event in events] == [b"", b"a\nb", b"c"]
     assert rest == b""
@@ -80,10 +87,10 @@ def test_a_huge_event_is_refused() -> None:
     """What never ends is no event stream, and memory is finite."""
     splitter = EventSplitter()
     part = b"x" * 2**22
-    list(splitter.feed(b"data: "))
+    for _ in range(4):
+        assert list(splitter.feed(part)) == []
     with pytest.raises(ValueError, match="an event of more than 16777216 bytes"):
-        for _ in range(5):
-            list(splitter.feed(part))
+        list(splitter.feed(b"x"))
 
 
 def test_many_megabytes_of_events_are_fine() -> None:

@@ -23,7 +23,9 @@ def test_a_key_shows_nothing() -> None:
         assert "test" not in text
 
 
-@pytest.mark.xfail(strict=True, reason="Key has slots and no __reduce__, so pickle takes the secret")
+@pytest.mark.xfail(
+    strict=True, reason="Key has slots and no __reduce__, so pickle takes the secret"
+)
 def test_a_key_is_never_pickled() -> None:
     """What is pickled ends up in files and in other processes; a key must not."""
     with pytest.raises(TypeError):

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.messages import Endpoint, Request, Usage
@@ -65,6 +65,7 @@ async def test_the_bytes_pass_unchanged() -> None:
     assert await read(ScriptedApi(streamed())) == (WHOLE, COUNTED, None)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=12), st.booleans())
 def test_any_chunking_passes_unchanged(cuts: list[int], wanted: bool) -> None:  # noqa: FBT001
     """Wherever the network cuts the bytes, the same bytes and the same usage come out."""
@@ -112,6 +113,29 @@ async def test_a_usage_chunk_without_choices_is_withheld(choices: dict[str, Any]
     assert chunk not in passed
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="client._with_usage parses and writes the whole body anew: long numbers lose digits"
+    " (splicing the one field in would change nothing else, and cost no parse of a megabyte)",
+)
+async def test_nothing_else_of_the_body_changes() -> None:
+    """Asking for usage touches no other field of the body."""
+    api = ScriptedApi(streamed())
+    body = b'{"stream":true,"seed":123456789012345678901234567890}'
+    await read(api, Request(id="a", traffic_class="code", body=body, stream=True))
+    assert b'"seed":123456789012345678901234567890' in api.arrivals[0].request.content
+
+
+@pytest.mark.xfail(
+    strict=True, reason="orjson refuses lone surrogates: half an emoji in a chunk ends the stream"
+)
+async def test_half_a_character_in_a_chunk() -> None:
+    """A chunk may hold half a character; the bytes pass and the next chunk brings the rest."""
+    half = delta("x").replace(b'"x"', rb'"\ud83d"'), delta("x").replace(b'"x"', rb'"\ude00"')
+    passed, _, failure = await read(ScriptedApi(streamed(*half, FINISH, DONE)))
+    assert (passed, failure) == (b"".join([*half, FINISH, DONE]), None)
+
+
 async def test_usage_beside_content_passes() -> None:
     """A chunk with content is never withheld, even if it carries usage."""
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -122,8 +146,15 @@ async def test_usage_beside_content_passes() -> None:
 
 async def test_comments_and_other_fields_pass() -> None:
     """Keep-alives, event names and multi-line data go through as they came."""
-    odd = b': keep-alive\n\n', b'event: x\r\ndata: {"choices":\r\ndata: []}\r\n\r\n', b"id: 7\n\n"
+    odd = b": keep-alive\n\n", b'event: x\r\ndata: {"choices":\r\ndata: []}\r\n\r\n', b"id: 7\n\n"
     chunks = (*odd, FINISH, DONE)
+    passed, _, failure = await read(ScriptedApi(streamed(*chunks)))
+    assert (passed, failure) == (b"".join(chunks), None)
+
+
+async def test_json_that_is_no_object_passes() -> None:
+    """What means nothing to us may mean something to whoever asked."""
+    chunks = event("[1, 2]"), event("7"), delta("a", finish="stop"), DONE
     passed, _, failure = await read(ScriptedApi(streamed(*chunks)))
     assert (passed, failure) == (b"".join(chunks), None)
 
@@ -165,7 +196,8 @@ async def test_a_cut_stream_is_a_failure(chunks: tuple[bytes, ...], cut: Excepti
 
 
 @pytest.mark.xfail(
-    strict=True, reason="stream._finished is content with any choice: with n > 1 the others may be cut"
+    strict=True,
+    reason="stream._finished is content with any choice: with n > 1 the others may be cut",
 )
 async def test_all_choices_must_finish() -> None:
     """An answer of several choices is whole when each of them has finished."""
@@ -175,7 +207,8 @@ async def test_all_choices_must_finish() -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="stream never asks the splitter for its rest: unterminated last bytes vanish"
+    strict=True,
+    reason="stream never asks the splitter for its rest: unterminated last bytes vanish",
 )
 async def test_the_last_event_needs_no_blank_line() -> None:
     """The bytes pass unchanged to the very end, even if the server forgot the last newline."""

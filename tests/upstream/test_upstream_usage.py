@@ -44,6 +44,7 @@ SAME = Usage(prompt=100, completion=20, reasoning=30, cached=60)
 def test_every_form_is_the_same(document: dict[str, Any]) -> None:
     """Reasoning is counted once, whether the API puts it into the answer's tokens or beside."""
     usage = usage_of(document)
+    assert usage is not None
     assert usage == SAME
     assert usage.total == 150
 
@@ -95,8 +96,7 @@ def test_usage_that_says_nothing(raw: dict[str, Any]) -> None:
 ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
 USAGE = st.dictionaries(
     st.sampled_from([*CHAT, *RESPONSE, "cost_in_usd_ticks"]),
-    ODD
-    | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens"]), ODD, max_size=2),
+    ODD | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens"]), ODD, max_size=2),
 )
 
 

@@ -1,0 +1,136 @@
+"""What attempts came to: settled in the ledger, in the windows, and in each class's account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from supervisor.broker.account import Account
+from supervisor.broker.entry import Entry
+from supervisor.clock import Clock
+from supervisor.ledger.attempt import Settlement
+from supervisor.ledger.ledger import Ledger
+from supervisor.messages import Usage
+from supervisor.quota.quota import Quota
+from supervisor.scheduler.ticket import TicketState
+from supervisor.upstream.failures import Failure, FailureKind
+
+_log = structlog.get_logger("supervisor.broker")
+
+CANCELLED = Failure(FailureKind.CONNECTION, "cancelled by whoever asked")
+
+_SAYS_NOTHING = frozenset(
+    {FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER, FailureKind.CAPACITY}
+)
+"""Failures that do not tell whether the server would have let the attempt in."""
+
+
+class Books:
+    """Keeps the accounts.
+
+    Args:
+        quota: Whose windows and pause learn from each end.
+        ledger: Where attempts are written down.
+        clock: Tells the time.
+        on_answer: Told of every answer when it was granted: the key was good.
+        spread: Random numbers in [0, 1), for the length of pauses.
+
+    Attributes:
+        accounts: By the class's name.
+    """
+
+    def __init__(
+        self,
+        quota: Quota,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        on_answer: Callable[[float], None],
+        spread: Callable[[], float],
+    ) -> None:
+        self._quota = quota
+        self._ledger = ledger
+        self._clock = clock
+        self._on_answer = on_answer
+        self._spread = spread
+        self.accounts: dict[str, Account] = {}
+
+    def granted(self, entry: Entry) -> None:
+        """An attempt was written down: count it where everybody looks."""
+        account = self.accounts[entry.request.traffic_class]
+        account.attempts += 1
+        account.waits.append(entry.waited)
+        entry.sent += 1
+        if entry.state is TicketState.LEFT:
+            # Whoever asked has gone while it was written down.
+            self.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
+
+    def settle(
+        self,
+        entry: Entry,
+        status: int,
+        *,
+        failure: Failure | None,
+        usage: Usage | None,
+        outcome: str = "",
+    ) -> None:
+        """Book what an attempt came to, once."""
+        attempt = entry.attempt
+        if attempt is None:
+            return
+        entry.attempt = None
+        now = self._clock.monotonic()
+        account = self.accounts[entry.request.traffic_class]
+        tokens = self._count(entry, account, failure=failure, usage=usage)
+        self._quota.settle(entry.owner, reserved=attempt.tokens, actual=tokens, now=now)
+        outcome = outcome or ("answered" if failure is None else failure.kind.value)
+        latency = now - entry.granted_at
+        self._ledger.settle(attempt, Settlement(status, outcome, usage, latency, tokens))
+        self._teach(entry, account, failure=failure, now=now)
+        _log.debug(
+            "broker.attempt_settled",
+            request=entry.request.id,
+            outcome=outcome,
+            status=status,
+            latency=latency,
+        )
+
+    def _count(
+        self, entry: Entry, account: Account, *, failure: Failure | None, usage: Usage | None
+    ) -> int:
+        """Tokens that count: the real ones, none when refused, else the reservation."""
+        if usage is not None:
+            account.used(usage)
+            if entry.tokens and usage.total:
+                account.estimator.learn(
+                    len(entry.request.body),
+                    prompt=usage.prompt,
+                    answer=usage.completion + usage.reasoning,
+                )
+            return usage.total
+        if failure is not None and 400 <= (failure.status or 0) < 500:
+            return 0
+        return entry.tokens
+
+    def _teach(
+        self, entry: Entry, account: Account, *, failure: Failure | None, now: float
+    ) -> None:
+        """One refusal teaches everybody; so does one answer."""
+        pause = self._quota.pause
+        if failure is not None and failure.kind is FailureKind.QUOTA:
+            account.refused += 1
+            entry.refusals += 1
+            fresh = self._quota.refused(
+                now, granted_at=entry.granted_at, after=failure.retry_after, spread=self._spread()
+            )
+            if fresh:
+                _log.warning(
+                    "broker.paused", until=round(pause.opens_at() - now, 3), text=failure.text
+                )
+        elif failure is not None and failure.kind in _SAYS_NOTHING:
+            pause.undecided(granted_at=entry.granted_at)
+        else:
+            pause.accepted(granted_at=entry.granted_at)
+            if failure is None:
+                self._on_answer(entry.granted_at)
