@@ -21,11 +21,13 @@ from tempfile import TemporaryDirectory
 from benchmarks.launch import (
     KEY,
     Running,
+    busy_seconds,
     free_port,
     simulator,
     started,
     supervisor,
     until_answered,
+    warn_if_busy,
 )
 from benchmarks.litellm_proxy import VERSION, NotInstalled, install, litellm, new_master_key
 from benchmarks.load import Plan, Sender, measure
@@ -61,11 +63,13 @@ class Target:
         name: What it is.
         url: Its base URL.
         bearer: What it takes as bearer token.
+        pid: Its process.
     """
 
     name: str
     url: str
     bearer: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,14 @@ class Speed:
         rate: Answers a second.
         p50: Median latency, in milliseconds.
         p99: Its 99th percentile.
+        busy: Its processor time for an answer, in milliseconds; NaN where that is not known.
         failed: Requests that ended otherwise than with 200.
     """
 
     rate: float
     p50: float
     p99: float
+    busy: float
     failed: int
 
 
@@ -102,26 +108,31 @@ def start(stack: ExitStack, folder: Path, *, peer: bool) -> list[Target]:
     command = [sys.executable, "-m", "benchmarks.relay", api.url]
     relay = stack.enter_context(started("relay", command, ready=r"^ready: (\S+)", folder=folder))
     targets = [
-        Target(_NONE, api.url, KEY),
-        Target(_RELAY, relay.url, KEY),
-        Target(_OURS, house.url, "bench"),
+        Target(_NONE, api.url, KEY, api.pid),
+        Target(_RELAY, relay.url, KEY, relay.pid),
+        Target(_OURS, house.url, "bench", house.pid),
     ]
     if peer:
         key = new_master_key()
         proxy = stack.enter_context(litellm(folder, api.url, port=free_port(), master_key=key))
         until_answered(f"{proxy.url}/health/liveliness")
-        targets.append(Target(_LITELLM, proxy.url, key))
+        targets.append(Target(_LITELLM, proxy.url, key, proxy.pid))
     return targets
 
 
 def turn(target: Target, in_flight: int, *, seconds: float, stream: bool = False) -> Speed:
     """Measure one target once."""
     sender = Sender("load", target.url, target.bearer, in_flight=in_flight, stream=stream)
+    before = busy_seconds(target.pid)
     result = measure(Plan([sender], seconds, _WARM_UP))["load"]
+    busy = busy_seconds(target.pid) - before
+    # Answers of the warm-up are not counted; they came at the same rate.
+    answers = max(1.0, result.answered * (seconds + _WARM_UP) / seconds)
     return Speed(
         rate=result.answered / seconds,
         p50=quantile(result.latencies, 0.5) * 1000,
         p99=quantile(result.latencies, 0.99) * 1000,
+        busy=busy / answers * 1000,
         failed=sum(result.statuses.values()) - result.answered,
     )
 
@@ -151,6 +162,9 @@ def rows(turns: Turns) -> Iterator[Row]:
         failed = sum(speed.failed for speed in speeds)
         label = f"{in_flight:>2} in flight, {name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms"
         yield Row(f"{label}{f', {failed} FAILED' if failed else ''}", f"{rate:.0f} /s")
+    for name in dict.fromkeys(name for name, _ in turns):
+        busy = middle(speed.busy for many in IN_FLIGHT for speed in turns[name, many])
+        yield Row(f"processor time for an answer, {name}", f"{busy:.2f} ms")
     for in_flight in IN_FLIGHT:
         ratio = _ratio(turns, _RELAY, in_flight=in_flight)
         yield at_least(
@@ -197,6 +211,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of one turn")
     parser.add_argument("--without-litellm", action="store_true")
     arguments = parser.parse_args()
+    warn_if_busy()
     rounds, seconds = arguments.rounds, arguments.seconds
     peer = not arguments.without_litellm and _can_install()
     with TemporaryDirectory(prefix="gateway-") as folder, ExitStack() as stack:

@@ -28,6 +28,8 @@ _NEEDED = ("PATH", "LANG", "TMPDIR", "SYSTEMROOT")
 _LOOK = 0.002
 """Seconds between two looks at whether a program is ready; ready times are this exact."""
 _PATIENCE = 60.0
+_BUSY = 0.5
+"""Load average from which others' work spoils the figures."""
 _FAREWELL = 25.0
 """Seconds for a program to end; ours drains for up to 20."""
 
@@ -201,6 +203,26 @@ def until_answered(url: str, *, patience: float = _PATIENCE) -> None:
             return
         time.sleep(0.05)
     raise DidNotStart(f"{url} did not answer with 200 within {patience:g} s")
+
+
+def busy_seconds(pid: int) -> float:
+    """Processor time that a process has used so far; NaN where the system does not say it.
+
+    Unlike the time on the wall it hardly depends on what else the machine does.
+    """
+    file = Path(f"/proc/{pid}/stat")
+    if not file.exists():
+        return float("nan")
+    # The name, in parentheses, may hold spaces.
+    fields = file.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def warn_if_busy() -> None:
+    """Say so when others are at work on this machine: their work is in every figure."""
+    load = os.getloadavg()[0]
+    if load > _BUSY:
+        print(f"the machine is busy, load {load:.1f}: figures will look worse", file=sys.stderr)
 
 
 def report(simulated: Running) -> dict[str, Any]:

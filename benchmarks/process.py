@@ -29,6 +29,7 @@ from benchmarks.launch import (
     simulator,
     supervisor,
     until_answered,
+    warn_if_busy,
 )
 from benchmarks.load import Plan, Sender, measure
 from benchmarks.table import Row, at_most, middle, show
@@ -193,6 +194,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds: int = parser.parse_args().rounds
+    warn_if_busy()
     failed = show(ready_rows(rounds=rounds), title="the process")
     failed += show(weight_and_command_rows(rounds=rounds), title="")
     return 1 if failed else 0

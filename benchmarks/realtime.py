@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.launch import report, simulator, supervisor
+from benchmarks.launch import report, simulator, supervisor, warn_if_busy
 from benchmarks.load import Plan, Result, Sender, measure
 from benchmarks.table import Row, at_least, at_most, quantile, show
 
@@ -111,6 +111,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     seconds: float = parser.parse_args().seconds
+    warn_if_busy()
     results, verdict = run(seconds)
     title = f"measured in real time, {seconds:g} s"
     return 1 if show(rows(results, verdict, seconds=seconds), title=title) else 0

@@ -245,6 +245,10 @@ class Broker:
         if request.deadline is not None:
             self._check_deadline(account, request.deadline, tokens)
             entry.deadline = self._clock.monotonic() + request.deadline
+        # Last of all checks: whoever gets through here may be the one that tries a refused key.
+        halted = self._halt.error(self._clock.monotonic(), request.id)
+        if halted is not None:
+            raise halted
         account.requests += 1
         self._entries[request.id] = entry
         self._dispatcher.submit(entry)
@@ -259,9 +263,6 @@ class Broker:
             )
         if self._draining:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
-        halted = self._halt.error(self._clock.monotonic(), request.id)
-        if halted is not None:
-            raise halted
         waiting = self._dispatcher.scheduler.waiting(account.owner)
         if waiting >= account.traffic_class.queue:
             wait = self._expected(account, waiting)

@@ -28,6 +28,8 @@ _FITS = 0.9
 """Demand up to this part of what the window can give is taken to fit into it."""
 _SMALL = 0.02
 """A backlog of this part of the window is small, even when nothing is free at the moment."""
+_SURGE = 0.05
+"""So much more backlog than at the last plan, as a part of the window, calls for a new one."""
 _GRID = tuple(step / 24 for step in range(1, 25))
 _LEAST = 0.02
 """Slowest pace, as a part of the sustainable rate: the last class never stops altogether."""
@@ -85,7 +87,7 @@ class Pace:
         now: Monotonic seconds.
     """
 
-    __slots__ = ("_folded_at", "_levels", "_plan", "_room", "_step")
+    __slots__ = ("_backlog", "_folded_at", "_levels", "_plan", "_room", "_step")
 
     def __init__(self, room: Room, now: float) -> None:
         self._room = room
@@ -93,6 +95,7 @@ class Pace:
         self._step = room.window.span / 400
         self._plan: dict[int, float] = {}
         self._levels: list[tuple[int, float | None]] = []
+        self._backlog = 0
 
     @property
     def fastest(self) -> float:
@@ -116,28 +119,31 @@ class Pace:
         reserve = self._room.reserve_of(owner)
         return None if reserve is not None and reserve.held >= 1 else rate
 
-    def plan(self, now: float, demands: Iterable[Demand]) -> None:
-        """Compute the rates anew, at most 400 times in a window.
+    def plan(self, now: float, demands: Iterable[Demand], *, backlog: int) -> None:
+        """Compute the rates anew, 400 times in a window, or when much more waits at once.
 
         Args:
             now: Monotonic seconds.
             demands: All classes, most urgent first.
+            backlog: How many requests wait in all.
         """
         elapsed = now - self._folded_at
-        if elapsed < self._step:
+        surge = backlog - self._backlog > _SURGE * self._room.window.amount
+        if elapsed < self._step and not (surge and elapsed > 0):
             return
+        self._backlog = backlog
         self._folded_at = now
         span = self._room.window.span
         self._plan, self._levels = {}, []
-        backlog, urgent_rate, contested = 0, 0.0, False
+        above, urgent_rate, contested = 0, 0.0, False
         for priority, level in groupby(demands, key=lambda demand: demand.priority):
             members = list(level)
             for demand in members:
                 demand.fold(elapsed, span)
-                backlog += demand.backlog
-            wanted = backlog + span * sum(demand.lately for demand in members)
+                above += demand.backlog
+            wanted = above + span * sum(demand.lately for demand in members)
             small = sum(demand.backlog for demand in members) <= _SMALL * self._room.window.amount
-            fits = (small or backlog <= self._within(now, 0.0, 0.0)) and (
+            fits = (small or above <= self._within(now, 0.0, 0.0)) and (
                 wanted <= _FITS * self._within(now, span, urgent_rate)
             )
             pace = self._even_rate(now, urgent_rate) if contested and not fits else None

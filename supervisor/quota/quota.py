@@ -123,6 +123,8 @@ class Quota:
         self._accounts: list[_Account] = []
         self._owners: dict[str, int] = {}
         self._demands: list[Demand] = []
+        self._guaranteed: list[Demand] = []
+        self._backlog = 0
 
     # -- classes ------------------------------------------------------------------------------
 
@@ -148,21 +150,24 @@ class Quota:
         self._demands = sorted(
             (account.demand for account in self._accounts), key=lambda demand: demand.priority
         )
+        self._guaranteed = [demand for demand in self._demands if demand.guaranteed]
         return owner
 
     def by_priority(self) -> Iterable[tuple[int, int]]:
         """(priority, owner) of every class that has a share, most urgent first."""
-        return ((d.priority, d.owner) for d in self._demands if d.guaranteed)
+        return [(one.priority, one.owner) for one in self._guaranteed]
 
     def arrived(self, owner: int) -> None:
         """A request of this class wants to be sent, for the first time or again."""
         demand = self._accounts[owner].demand
         demand.arrived += 1
         demand.backlog += 1
+        self._backlog += 1
 
     def left(self, owner: int) -> None:
         """A waiting request of this class was granted or given up."""
         self._accounts[owner].demand.backlog -= 1
+        self._backlog -= 1
 
     # -- a round of decisions -------------------------------------------------------------------
 
@@ -172,13 +177,13 @@ class Quota:
         Returns:
             How many attempts may go at most, infinity for any number.
         """
-        waiting = [one.owner for one in self._demands if one.guaranteed and one.backlog]
+        waiting = [one.owner for one in self._guaranteed if one.backlog]
         for room in self._rooms:
             room.open(now)
             for owner in waiting:
                 room.honour(owner)
         if self._pace is not None:
-            self._pace.plan(now, self._demands)
+            self._pace.plan(now, self._demands, backlog=self._backlog)
         return self.allowance(now)
 
     def allowance(self, now: float) -> float:
@@ -217,15 +222,14 @@ class Quota:
             priority: Its priority, where that is inherited.
             first_at: Since when it stands first in line without room; infinity if it does not.
         """
-        lenders = self._lenders(owner, priority)
-        for room in self._requests:
-            patient = now - first_at >= room.window.span
-            if room.available(owner, lenders=lenders, patient=patient) < 1:
-                return self._full(room, owner, 1)
-        for room in self._tokens:
-            patient = now - first_at >= room.window.span
-            if room.available(owner, lenders=lenders, patient=patient) < tokens:
-                return self._full(room, owner, tokens)
+        for room in self._rooms:
+            units = 1 if room.counts_requests else tokens
+            # Nearly always there is room, or none for anybody: the rest is looked at only then.
+            if room.available(owner) < units:
+                lenders = self._lenders(owner, priority)
+                patient = now - first_at >= room.window.span
+                if room.available(owner, lenders=lenders, patient=patient) < units:
+                    return self._full(room, owner, units)
         return self._accounts[owner].blocked(tokens, now)
 
     def _lenders(self, owner: int, priority: int | None) -> Sequence[int]:
@@ -233,7 +237,7 @@ class Quota:
         own = self._accounts[owner].demand.priority
         if priority is None or priority == own:
             return ()
-        return [one.owner for one in self._demands if one.guaranteed and one.priority == priority]
+        return [one.owner for one in self._guaranteed if one.priority == priority]
 
     def overdue(self) -> Sequence[int]:
         """Classes that wait and have less than their share, where a bucket is what is short.
@@ -246,9 +250,8 @@ class Quota:
                 window = room.window
                 behind += [
                     one.owner
-                    for one in self._demands
-                    if one.guaranteed
-                    and one.backlog
+                    for one in self._guaranteed
+                    if one.backlog
                     and window.used_by(one.owner)
                     < self._accounts[one.owner].traffic_class.share * window.used
                 ]

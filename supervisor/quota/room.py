@@ -65,12 +65,25 @@ class Room:
     Args:
         window: The exact log.
         now: Monotonic seconds of the start.
+
+    Attributes:
+        window: The log.
+        counts_requests: Whether its units are requests; else tokens.
     """
 
-    __slots__ = ("_free", "_history_from", "_reserves", "_reviewed", "_unit", "window")
+    __slots__ = (
+        "_free",
+        "_history_from",
+        "_reserves",
+        "_reviewed",
+        "_unit",
+        "counts_requests",
+        "window",
+    )
 
     def __init__(self, window: Window, now: float) -> None:
         self.window = window
+        self.counts_requests = window.limit.unit == "requests"
         self._reserves: dict[int, Reserve] = {}
         self._free = float(window.amount)
         self._unit = 1.0

@@ -22,6 +22,9 @@ from supervisor.quota.bucket import Bucket
 _SMALLEST_BURST = 1.0
 _SMALLEST_FACTOR = 0.05
 _FIRST_PATIENCE = 900.0
+_SHORTEST_PATIENCE = 60.0
+_FIRST_BURST = 0.05
+"""The part of a window that the first refusal leaves as a burst, at the least."""
 _LONGEST_PATIENCE = 86_400.0
 _TRICKLE_PART = 8
 _TRUST_WINDOWS = 3
@@ -152,6 +155,9 @@ class Strictness:
         tried = min(self._level, self._burst or self._level)
         if self._burst is not None and self._burst <= _SMALLEST_BURST:
             self._factor = max(_SMALLEST_FACTOR, self._factor * 0.8)
+        if self._burst is None:
+            # A lone refused request says nothing of bursts: somebody else may use the key.
+            tried = max(tried, 2 * _FIRST_BURST * self.limit.amount)
         self._burst = max(_SMALLEST_BURST, tried / 2)
         if self._refusals > 1:
             self._patience = min(_LONGEST_PATIENCE, self._patience * 6)
@@ -164,6 +170,7 @@ class Strictness:
             self._factor = min(1.0, self._factor * 1.1)
         else:
             self._burst += max(1.0, self._burst / 4)
+        self._patience = max(_SHORTEST_PATIENCE, self._patience / 2)
         if self._burst >= self.limit.amount / 2:
             self._burst, self._probe_at, self.bucket = None, float("inf"), None
             self._granted = 0

@@ -352,7 +352,12 @@ class Scheduler(Generic[T]):
         for _, lane in self.lanes():
             if lane.owner == owner:
                 return lane.first()
-        return None
+        delayed = [
+            entry
+            for entry in self._delayed
+            if entry[2].owner == owner and entry[2].state is TicketState.DELAYED
+        ]
+        return min(delayed)[2] if delayed else None
 
     def lanes(self) -> Iterator[tuple[int, Lane[T]]]:
         """(priority, lane) of everything that waits, in the order of service."""

@@ -115,11 +115,6 @@ async def test_each_gets_an_error_of_its_own(virtual: LoopClock) -> None:
         assert lengths[-1] == lengths[1]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Halt.passed() is called for any answer: one that was sent before the key was refused"
-    " ends the halt (Pause.accepted compares granted_at for the same reason)",
-)
 async def test_an_answer_from_before_does_not_end_a_halt(virtual: LoopClock) -> None:
     """What was let in before the key was refused says nothing of the key as it is now."""
     api = ScriptedApi(Answer(after=5.0), BAD_KEY)
@@ -133,12 +128,6 @@ async def test_an_answer_from_before_does_not_end_a_halt(virtual: LoopClock) -> 
         assert api.names == ["a", "b"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=KeyUnusable,
-    reason="_admit makes a request the one that tries before the other checks: refused by one of"
-    " those it never ends, and everybody else is refused until the process is restarted",
-)
 @pytest.mark.parametrize("fields", [{"size": 100_000}, {"deadline": 0.1}], ids=["large", "late"])
 async def test_a_refused_request_does_not_try(virtual: LoopClock, fields: dict[str, Any]) -> None:
     """Only a request that really gets in is the one that tries after a halt."""

@@ -176,11 +176,6 @@ async def test_a_back_off(virtual: LoopClock) -> None:
         assert desk.of().queued == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Scheduler.first sees lanes only: a class all of whose requests are in back-off shows"
-    " `queued=1` and no reason",
-)
 async def test_a_back_off_is_shown(virtual: LoopClock) -> None:
     """A class with somebody waiting always shows why."""
     async with at_work(virtual, "100 requests / minute", api=ScriptedApi(BROKEN)) as desk:

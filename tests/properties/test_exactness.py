@@ -140,7 +140,7 @@ def live(
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(limits=request_limits(), tokens=token_limits(), team=teams(), jitter=JITTERS, seed=SEEDS)
 def test_no_limit_is_ever_exceeded_at_the_server(
     limits: tuple[Limit, ...],
@@ -167,7 +167,7 @@ def check(arrivals: list[float], limits: tuple[Limit, ...]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(tokens=token_limits(), team=teams(), jitter=JITTERS, seed=SEEDS)
 def test_no_token_limit_is_exceeded_however_the_server_books(
     tokens: tuple[Limit, ...], team: tuple[TrafficClass, ...], jitter: float, seed: int
@@ -185,7 +185,7 @@ def test_no_token_limit_is_exceeded_however_the_server_books(
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(limits=request_limits(), tokens=token_limits(), team=teams(), jitter=JITTERS, seed=SEEDS)
 def test_no_class_exceeds_its_own_bounds(
     limits: tuple[Limit, ...],
@@ -214,7 +214,7 @@ def test_no_class_exceeds_its_own_bounds(
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(limits=request_limits(), team=teams(), jitter=JITTERS, seed=SEEDS)
 def test_a_restart_never_has_a_fresh_burst(
     limits: tuple[Limit, ...], team: tuple[TrafficClass, ...], jitter: float, seed: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -47,7 +47,7 @@ def low() -> Demand:
 
 def plan(pace: Pace, now: float, demands: Iterable[Demand]) -> None:
     """Plan as a round does."""
-    pace.plan(now, demands)
+    pace.plan(now, demands, backlog=0)
 
 
 # -- demand ----------------------------------------------------------------------------------------
@@ -152,15 +152,36 @@ def test_what_is_reserved_is_never_paced() -> None:
     assert window.used == 0
 
 
+class Looked(list[Demand]):
+    """Demands that count how often they are looked through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Demand]:
+        self.looks += 1
+        return super().__iter__()
+
+
 def test_it_is_computed_at_most_400_times_in_a_window() -> None:
     """However often decisions are made, planning stays cheap."""
     room, _ = rooms()
-    pace, demand, now = Pace(room, 0.0), CountingDemand(0, priority=0, guaranteed=True), 0.0
+    pace, demands = Pace(room, 0.0), Looked([urgent(), low()])
+    now = 0.0
     dice = Random(1)
     while now < PERIOD:
         now += dice.expovariate(100.0)
-        plan(pace, now, [demand, low()])
-    assert 200 < demand.folds <= 400
+        pace.plan(now, demands, backlog=0)
+    assert 200 < demands.looks <= 400
+
+
+def test_a_surge_is_planned_for_at_once() -> None:
+    """Much more backlog than at the last plan does not wait for the next one."""
+    room, _ = rooms()
+    pace, demands = Pace(room, 0.0), Looked([urgent(), low()])
+    pace.plan(1e-3, demands, backlog=0)
+    pace.plan(2e-3, demands, backlog=10_000)
+    pace.plan(3e-3, demands, backlog=10_001)
+    assert demands.looks == 1
 
 
 # -- the rate --------------------------------------------------------------------------------------
