@@ -37,7 +37,7 @@ format: .venv/.dev  ## put the code into the form that check asks for
 
 clean:  ## remove what these targets made; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-	  .coverage .coverage.* htmlcov dist .bench
+	  .coverage .coverage.* htmlcov dist .bench .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list

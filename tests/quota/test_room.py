@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from supervisor.limits import Limit
 from supervisor.quota.room import Room
-from supervisor.quota.window import RequestWindow
+from supervisor.quota.window import RequestWindow, TokenWindow
 
 PERIOD = 8.0
 SHARES = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=3, max_size=3)
@@ -116,6 +116,24 @@ def test_a_class_that_had_its_share_is_not_honoured() -> None:
     one.open(0.0)
     one.honour(0)
     assert held(one)[0] == 0.0
+
+
+def test_what_was_used_beyond_its_reservation_is_nobodys_room() -> None:
+    """When answers are longer than expected, reserves shrink to what is really free."""
+    window = TokenWindow(Limit(100, "tokens", PERIOD), 0.0)
+    one = Room(window, 0.0)
+    one.set_share(0, 0.5, initial=50)
+    one.open(0.0)
+    one.fill(0)
+    assert held(one)[0] == 50
+    window.reserve(20, 1)
+    window.settle(1.0, 1, reserved=20, actual=80)
+    one.open(1.0)
+    assert held(one)[0] == 20
+    assert (one.available(0), one.available(1)) == (20, 0)
+    window.settle(1.0, 1, reserved=0, actual=50)
+    one.open(1.0)
+    assert (held(one)[0], one.available(0), one.available(1)) == (0, 0, 0)
 
 
 def test_a_share_taken_away_keeps_nothing() -> None:

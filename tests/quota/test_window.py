@@ -15,8 +15,9 @@ from tests.properties.oracle import TICK, bound, worst
 NOW_ALREADY = float("-inf")
 NOBODY_KNOWS = float("inf")
 JITTER = 4 * TICK
-STEPS = st.sampled_from([0, 0, 1, 5, 16, 60, 200])
-"""Time between two deeds, in ticks."""
+SPAN = 132
+STEPS = st.sampled_from([0, 0, 1, 5, 16, SPAN - 2, SPAN - 1, SPAN, 200])
+"""Time between two deeds, in ticks; W + J and a little less are the moments that matter."""
 OWNERS = st.integers(0, 2)
 
 
@@ -254,6 +255,20 @@ def test_tokens_are_trimmed_without_a_trace() -> None:
     assert (window.used, window.used_by(0)) == (0, 0)
     window.settle(now + 10.0, 0, reserved=0, actual=7)
     assert window.returns_at(1_000) == now + 10.0 + window.span
+
+
+def test_a_log_of_tokens_that_was_emptied_begins_anew() -> None:
+    """When all of a long log has left at once, what comes after is counted as in a new one."""
+    window = tokens(10_000)
+    for number in range(5_000):
+        window.reserve(1, 0)
+        window.settle(number * TICK / 64, 0, reserved=1, actual=1)
+    window.expire(1_000.0)
+    assert window.used == 0
+    window.reserve(7, 0)
+    window.settle(1_001.0, 0, reserved=7, actual=7)
+    assert window.returning(1_001.0, window.span) == 7
+    assert window.returns_at(10_000) == 1_001.0 + window.span
 
 
 def test_a_refused_attempt_gives_its_tokens_back_at_once() -> None:
