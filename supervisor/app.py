@@ -135,7 +135,7 @@ class House:
                 async with anyio.create_task_group() as tasks:
                     await tasks.start(self.tree().run)
                     # A full collection of all that was imported takes 50 ms and more, in which
-                    # every grant would go stale: what is here now stays, so it need not be looked at.
+                    # every grant would go stale. What is here now stays: leave it out from now on.
                     gc.collect()
                     gc.freeze()
                     self._state = ""
