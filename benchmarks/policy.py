@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup
 from benchmarks.traffic import Arrival, bound, four_classes, real_trace
 from benchmarks.virtual_api import VirtualApi
 from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.snapshot import ClassSnapshot
 from supervisor.clock import LoopClock
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit
@@ -129,8 +130,12 @@ class _Load:
 
     async def answered(self) -> None:
         """Wait, in virtual time, until nothing is queued or in flight."""
-        while any(one.queued or one.in_flight for one in self._broker.snapshot().classes):
-            await anyio.sleep(5.0)  # noqa: ASYNC110 - time is virtual, and there is no event for it
+        # There is no event for it, and time is virtual.
+        while any(one.queued or one.in_flight for one in self._classes()):  # noqa: ASYNC110
+            await anyio.sleep(5.0)
+
+    def _classes(self) -> Sequence[ClassSnapshot]:
+        return self._broker.snapshot().classes
 
 
 async def simulate(scenario: Scenario) -> Run:

@@ -41,6 +41,7 @@ from supervisor.messages import Reply, Request, TrafficClass, Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.client import Upstream
+from supervisor.upstream.document import check_body
 from supervisor.upstream.failures import HALTING, Failure, FailureKind
 from supervisor.upstream.stream import StreamedAttempt
 
@@ -184,6 +185,7 @@ class Broker:
         Raises:
             RequestError: No answer, or the stream broke off.
         """
+        check_body(request)
         entry = self._enter(request)
         account = self._accounts[request.traffic_class]
         try:

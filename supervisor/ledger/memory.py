@@ -30,7 +30,9 @@ class MemoryLedger:
             key = _key(attempt)
             row = self._rows.get(key) or UsageRow(*key, 0, 0, 0, 0, 0, 0, 0, Decimal(0))
             self._rows[key] = replace(row, attempts=row.attempts + 1)
-        while self._attempts[0][1].granted < self._attempts[-1][1].granted - _KEPT:
+        while (
+            self._attempts and self._attempts[0][1].granted < self._attempts[-1][1].granted - _KEPT
+        ):
             self._actual.pop(self._attempts.popleft()[0], None)
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
@@ -52,11 +54,13 @@ class MemoryLedger:
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
         """Attempts granted at or after a Unix time, oldest first."""
-        return [
+        spent = [
             Spent(attempt.traffic_class, attempt.granted, self._actual[key])
             for key, attempt in self._attempts
             if attempt.granted >= moment
         ]
+        # A clock that was set back writes later attempts down with earlier moments.
+        return sorted(spent, key=lambda one: one.granted)
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first."""

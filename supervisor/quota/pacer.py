@@ -55,9 +55,12 @@ class Pacer:
             await self._wanted.wait()
             self._wanted.clear()
             if not self._permission:
-                amount = self._fastest / self._rate
-                while amount > 0:
-                    await self._limiter.acquire(min(float(_BURST), amount))
-                    amount -= _BURST
+                left = 1.0
+                while left > 0:
+                    # Piece by piece: whoever may go faster by now need not wait for the whole.
+                    amount = self._fastest / self._rate
+                    piece = min(float(_BURST), amount * left)
+                    await self._limiter.acquire(piece)
+                    left -= piece / amount if piece < amount * left else left
                 self._permission = True
             self._ready()

@@ -358,9 +358,10 @@ class Quota:
         fresh = self.pause.refused(now, granted_at=granted_at, after=after, spread=spread)
         if fresh and self._strictness:
             # The limit that is closest to being reached is the one that is stricter than it says.
-            pairs = zip(self._requests, self._strictness, strict=True)
-            _, closest = max(pairs, key=lambda pair: pair[0].window.used / pair[0].window.amount)
-            closest.refused(now)
+            fullest = max(self._rooms, key=lambda room: room.window.used / room.window.amount)
+            for room, strictness in zip(self._requests, self._strictness, strict=True):
+                if room is fullest:
+                    strictness.refused(now)
         return fresh
 
     def restore(self, owner: int, tokens: int, at: float) -> None:

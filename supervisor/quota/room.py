@@ -76,6 +76,7 @@ class Room:
         "_history_from",
         "_reserves",
         "_reviewed",
+        "_saved",
         "_unit",
         "counts_requests",
         "window",
@@ -87,6 +88,7 @@ class Room:
         self._reserves: dict[int, Reserve] = {}
         self._free = float(window.amount)
         self._unit = 1.0
+        self._saved = False
         self._reviewed = now
         self._history_from = now + window.span
 
@@ -113,6 +115,7 @@ class Room:
     def open(self, now: float) -> None:
         """Start a round: forget what left the window and see what is unspoken for."""
         self.window.expire(now)
+        self._saved = False
         if now >= self._reviewed + self.window.span / _REVIEWS:
             self.review(now, now - self._reviewed)
         free = float(self.window.amount - self.window.used)
@@ -168,7 +171,7 @@ class Room:
             lenders: Classes whose reserves it may use as well: those it works for.
             patient: It has stood first in line for a whole window; no reserve outweighs that.
         """
-        if patient:
+        if patient and not self._saved:
             return self.window.amount - self.window.used
         units = self._free
         for one in (owner, *lenders) if lenders else (owner,):
@@ -205,6 +208,7 @@ class Room:
     def save(self) -> None:
         """Keep all that is unspoken for until the next round: a larger request waits for it."""
         self._free = 0.0
+        self._saved = True
 
     def found(self, owner: int, units: float, *, ready: bool) -> None:
         """A request of `owner` found its room ready, or had to wait for this window."""

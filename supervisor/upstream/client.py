@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import aiohttp
 import httpx
-import orjson
 from httpx_aiohttp import AiohttpTransport
 
 from supervisor.messages import Request
+from supervisor.upstream.document import read_json, with_usage
 from supervisor.upstream.failures import Failure, FailureKind, classify
 from supervisor.upstream.key import Key
 from supervisor.upstream.outcome import Outcome
@@ -38,7 +38,8 @@ _PASSED_ON = frozenset(
         b"retry-after-ms",
     }
 )
-_USAGE_ASKED = {"include_usage": True}
+_NETWORK = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError)
+"""Whatever a transport raises; httpx-aiohttp lets some of aiohttp's errors through as they are."""
 
 
 def pooled_transport() -> httpx.AsyncBaseTransport:
@@ -103,7 +104,7 @@ class Upstream:
                 body = await response.aread()
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        except _NETWORK as error:
             return Outcome(0, {}, b"", self._network_failure(error), None)
         if response.status_code >= 300:
             return self._refusal(response, body)
@@ -111,32 +112,37 @@ class Upstream:
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[StreamedAttempt]:
-        """Send one attempt whose answer is streamed; leaving the block closes the connection."""
+        """Send one attempt whose answer is streamed; leaving the block closes the connection.
+
+        Raises:
+            InvalidRequest: The body is no JSON object; nothing was sent.
+        """
+        request, keep_usage = with_usage(request)
         try:
             prepared = self._prepare(request)
             response = await self._transport.handle_async_request(prepared)
-        except (httpx.HTTPError, OSError) as error:
+        except _NETWORK as error:
             yield StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
             return
         try:
-            yield await self._streamed(request, response)
+            yield await self._streamed(response, keep_usage=keep_usage)
         finally:
             await response.aclose()
 
-    async def _streamed(self, request: Request, response: httpx.Response) -> StreamedAttempt:
+    async def _streamed(self, response: httpx.Response, *, keep_usage: bool) -> StreamedAttempt:
         if response.status_code >= 300:
             try:
                 return StreamedAttempt(self._refusal(response, await response.aread()))
-            except (httpx.HTTPError, OSError) as error:
+            except _NETWORK as error:
                 return StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
         events = EventStream(
             response.aiter_bytes(),
             redact=self._key.redact,
             explain=self._network_failure,
-            keep_usage=_asks_for_usage(request),
+            keep_usage=keep_usage,
         )
         await events.begin()
-        head = Outcome(response.status_code, _passed_on(response), b"", None, None)
+        head = Outcome(response.status_code, self._passed_on(response), b"", None, None)
         return StreamedAttempt(head, events)
 
     async def get(self, path: str) -> Outcome:
@@ -153,11 +159,11 @@ class Upstream:
                 body = await response.aread()
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, OSError) as error:
+        except _NETWORK as error:
             return Outcome(0, {}, b"", self._network_failure(error), None)
         if response.status_code >= 300:
             return self._refusal(response, body)
-        return Outcome(response.status_code, _passed_on(response), body, None, None)
+        return Outcome(response.status_code, self._passed_on(response), body, None, None)
 
     async def aclose(self) -> None:
         """Close the connection pool."""
@@ -174,34 +180,33 @@ class Upstream:
             "content-type": "application/json",
             "accept": "text/event-stream" if request.stream else "application/json",
             "user-agent": "grok-supervisor",
-            **request.headers,
+            **{name.lower(): value for name, value in request.headers.items()},
             **self._key.authorization(),
         }
-        body = _with_usage(request) if request.stream else request.body
         return httpx.Request(
             "POST",
             self._url(request.endpoint),
             headers=headers,
-            content=body,
+            content=request.body,
             extensions=self._extensions,
         )
 
     def _answer(self, response: httpx.Response, body: bytes) -> Outcome:
         try:
-            document: Any = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            document = read_json(body)
+        except ValueError:
             document = None
         if not isinstance(document, dict) or not document:
             kind = response.headers.get("content-type", "no content type")
             text = f"expected a JSON object, got: {len(body)} bytes of {kind}"
             failure = Failure(FailureKind.MALFORMED, text, "", response.status_code)
-            return Outcome(response.status_code, _passed_on(response), b"", failure, None)
+            return Outcome(response.status_code, self._passed_on(response), b"", failure, None)
         usage = usage_of(cast("dict[str, Any]", document))
-        return Outcome(response.status_code, _passed_on(response), body, None, usage)
+        return Outcome(response.status_code, self._passed_on(response), body, None, usage)
 
     def _refusal(self, response: httpx.Response, body: bytes) -> Outcome:
         text = self._key.redact(body.decode("utf-8", "replace"))
-        headers = _passed_on(response)
+        headers = self._passed_on(response)
         failure = classify(response.status_code, text, response.headers)
         return Outcome(response.status_code, headers, text.encode(), failure, None)
 
@@ -212,28 +217,9 @@ class Upstream:
         hint = f"is {self._base} right, and reachable from here?"
         return Failure(FailureKind.CONNECTION, f"the connection failed: {text}", hint)
 
-
-def _passed_on(response: httpx.Response) -> Mapping[str, str]:
-    return {
-        name.decode(): value.decode("latin-1")
-        for raw, value in response.headers.raw
-        if (name := raw.lower()) in _PASSED_ON
-    }
-
-
-def _asks_for_usage(request: Request) -> bool:
-    """Whether whoever asked wants the usage chunk passed on."""
-    if request.endpoint != "/chat/completions":
-        return True
-    options = orjson.loads(request.body).get("stream_options")
-    return isinstance(options, dict) and bool(cast("dict[str, Any]", options).get("include_usage"))
-
-
-def _with_usage(request: Request) -> bytes:
-    """The body of a streamed chat request, made to ask for usage; without it nothing is counted."""
-    if request.endpoint != "/chat/completions" or _asks_for_usage(request):
-        return request.body
-    document = orjson.loads(request.body)
-    options = document.get("stream_options")
-    document["stream_options"] = {**(options if isinstance(options, dict) else {}), **_USAGE_ASKED}
-    return orjson.dumps(document)
+    def _passed_on(self, response: httpx.Response) -> Mapping[str, str]:
+        return {
+            name.decode(): self._key.redact(value.decode("latin-1"))
+            for raw, value in response.headers.raw
+            if (name := raw.lower()) in _PASSED_ON
+        }

@@ -7,10 +7,12 @@ The statuses of the API mean little by themselves: a bad key is 400, running out
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Any, cast
 
 LONGEST_RETRY_AFTER = 120.0
 """Seconds; a longer Retry-After is not believed."""
@@ -105,7 +107,7 @@ _BY_TEXT: tuple[tuple[FailureKind, tuple[str, ...], str], ...] = (
 )
 """Rows tried on the text of an error response, in this order."""
 
-_TEXT_STATUSES = frozenset({400, 401, 402, 403, 429, 503})
+_TEXT_STATUSES = frozenset({401, 402, 403, 429, 503})
 """Statuses whose text decides; other errors quote users' words, which prove nothing."""
 
 _BY_STATUS: tuple[tuple[range, FailureKind, str], ...] = (
@@ -131,21 +133,54 @@ def classify(status: int, text: str, headers: Mapping[str, str]) -> Failure:
         text: The body as text, already without the key.
         headers: Response headers, lower-case names.
     """
-    kind, hint = _kind(status, text.lower())
+    kind, hint = _kind(status, text)
+    if kind in RETRYABLE and headers.get("x-should-retry", "").lower() == "false":
+        kind = FailureKind.REJECTED
     return Failure(kind, _brief(text) or f"HTTP {status}", hint, status, retry_after(headers))
 
 
 def _kind(status: int, text: str) -> tuple[FailureKind, str]:
-    if status in _TEXT_STATUSES:
-        for kind, phrases, hint in _BY_TEXT:
-            if any(phrase in text for phrase in phrases):
-                if kind is FailureKind.QUOTA and status != 429:
-                    continue
-                return kind, hint
+    if status == 400:
+        return _bad_request(text)
+    lower = text.lower()
+    for kind, phrases, hint in _BY_TEXT if status in _TEXT_STATUSES else ():
+        fits = kind is not FailureKind.QUOTA or status == 429
+        if fits and any(phrase in lower for phrase in phrases):
+            return kind, hint
     for statuses, kind, hint in _BY_STATUS:
         if status in statuses:
             return kind, hint
     return FailureKind.REJECTED, ""
+
+
+def _bad_request(text: str) -> tuple[FailureKind, str]:
+    """A 400 quotes what the user wrote, which proves nothing: only its own first words count."""
+    own = _own_words(text)
+    if own.startswith("incorrect api key provided"):
+        return FailureKind.KEY, _KEY_HINT
+    if own.startswith("personal-team-blocked"):
+        return FailureKind.CREDITS, _CREDITS_HINT
+    return FailureKind.REJECTED, ""
+
+
+def _own_words(text: str) -> str:
+    """What an error body says itself, in lower case: its `error`, or its `code` where that tells.
+
+    Bodies are flat (`{"code", "error"}`) or nested (`{"error": {"message", "code"}}`).
+    """
+    try:
+        document: Any = json.loads(text)
+    except ValueError:
+        return text.strip().lower()
+    if not isinstance(document, dict):
+        return ""
+    body = cast("dict[str, Any]", document)
+    error = body.get("error")
+    if isinstance(error, dict):
+        body = cast("dict[str, Any]", error)
+        error = body.get("message")
+    code = str(body.get("code") or "").lower()
+    return code if code.startswith("personal-team-blocked") else str(error or "").lower()
 
 
 def classify_stream_error(text: str) -> Failure:
@@ -170,21 +205,30 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Returns:
         At most `LONGEST_RETRY_AFTER`; None when absent or unreadable.
     """
-    millis, plain = headers.get("retry-after-ms"), headers.get("retry-after")
+    for seconds in (_seconds(headers.get("retry-after-ms"), 0.001), _after(headers)):
+        if seconds is not None:
+            return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return None
+
+
+def _seconds(text: str | None, unit: float) -> float | None:
+    digits = (text or "").strip().removeprefix("-" if unit < 1 else "").replace(".", "", 1)
+    if text is None or not (digits.isascii() and digits.isdigit()):
+        return None
+    return float(text) * unit
+
+
+def _after(headers: Mapping[str, str]) -> float | None:
+    plain = headers.get("retry-after", "")
+    seconds = _seconds(plain, 1.0)
+    if seconds is not None:
+        return seconds
     try:
-        if millis is not None:
-            seconds = float(millis) / 1000
-        elif plain is None:
-            return None
-        elif plain.strip().replace(".", "", 1).isdigit():
-            seconds = float(plain)
-        else:
-            # A date is measured against the server's own clock, which need not agree with ours.
-            moment = parsedate_to_datetime(plain)
-            seconds = (moment - parsedate_to_datetime(headers["date"])).total_seconds()
+        # A date is measured against the server's own clock, which need not agree with ours.
+        moment = parsedate_to_datetime(plain)
+        return (moment - parsedate_to_datetime(headers["date"])).total_seconds()
     except (ValueError, TypeError, KeyError):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _brief(text: str) -> str:

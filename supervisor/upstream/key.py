@@ -24,6 +24,9 @@ class Key:
     def __repr__(self) -> str:
         return "Key(***)"
 
+    def __reduce__(self) -> str:
+        raise TypeError("a key is never pickled: it would end up in files and other processes")
+
     def authorization(self) -> dict[str, str]:
         """The header to send; none without a key."""
         return {"authorization": f"Bearer {self._secret}"} if self._secret else {}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LARGEST_EVENT = 16 * 1024 * 1024
+
+# Two line endings, each of one of the standard's three kinds. The groups are atomic: a `\\r\\n` is
+# one ending, never two.
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LONGEST_MARK = 4
+_HALF = (b"\r\n\r", b"\n\r")
+"""Marks whose line feed may come with the next chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +36,41 @@ class EventSplitter:
         ValueError: From `feed`, when an event exceeds 16 MiB: this is no event stream.
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "_scanned")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._scanned = 0
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Add a chunk and get the events it completes."""
-        buffer = self._buffer + chunk
-        start = 0
-        while True:
-            end = _end_of_event(buffer, start)
-            if end < 0:
+        buffer = self._buffer
+        buffer += chunk
+        start, scan = 0, self._scanned
+        while (mark := _BLANK_LINE.search(buffer, scan)) is not None:
+            if mark.end() == len(buffer) and mark[0] in _HALF:
                 break
-            raw = buffer[start:end]
-            start = end
+            raw = bytes(buffer[start : mark.end()])
+            start = scan = mark.end()
             yield Event(raw, _data(raw))
-        self._buffer = buffer[start:]
-        if len(self._buffer) > _LARGEST_EVENT:
+        del buffer[:start]
+        # What was searched once is not searched again; a mark may have begun at its end.
+        self._scanned = max(0, len(buffer) - _LONGEST_MARK)
+        if len(buffer) > _LARGEST_EVENT:
             raise ValueError(f"an event of more than {_LARGEST_EVENT} bytes")
 
     def rest(self) -> bytes:
         """What came after the last complete event."""
-        return self._buffer
+        return bytes(self._buffer)
 
 
-def _end_of_event(buffer: bytes, start: int) -> int:
-    ends = [
-        index + len(mark)
-        for mark in (b"\n\n", b"\r\n\r\n")
-        if (index := buffer.find(mark, start)) >= 0
-    ]
-    return min(ends, default=-1)
+def data_of(raw: bytes) -> bytes:
+    """The `data` lines of one event, joined."""
+    return _data(raw)
 
 
 def _data(raw: bytes) -> bytes:
-    if raw.startswith(b"data: ") and raw.count(b"\n") <= 2 and not raw.endswith(b"\r\n"):
+    if raw.startswith(b"data: ") and raw.count(b"\n") <= 2 and b"\r" not in raw:
         return raw[6:].rstrip(b"\n")
     lines = [line[5:].lstrip(b" ") for line in raw.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
+import aiohttp
 import httpx
-import orjson
 
 from supervisor.messages import Usage
+from supervisor.upstream.document import read_json
 from supervisor.upstream.failures import Failure, FailureKind, classify_stream_error
 from supervisor.upstream.outcome import Outcome
-from supervisor.upstream.sse import Event, EventSplitter
+from supervisor.upstream.sse import Event, EventSplitter, data_of
 from supervisor.upstream.usage import usage_of
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -38,6 +39,8 @@ class EventStream:
     """
 
     __slots__ = (
+        "_begun",
+        "_choices",
         "_chunks",
         "_explain",
         "_first",
@@ -63,13 +66,15 @@ class EventStream:
         self._keep_usage = keep_usage
         self._splitter = EventSplitter()
         self._first: list[bytes] = []
+        self._begun = False
+        self._choices: dict[Any, bool] = {}
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self.complete = False
 
     async def begin(self) -> None:
         """Wait for the first event: an error in its place can still be retried."""
-        while not self._first and self.failure is None and not self.complete:
+        while not self._begun and self.failure is None and not self.complete:
             chunk = await self._next()
             if chunk is None:
                 return
@@ -82,22 +87,32 @@ class EventStream:
         self._first.clear()
         while self.failure is None:
             chunk = await self._next()
+            for raw in self._last() if chunk is None else self._look(chunk):
+                yield raw
             if chunk is None:
                 return
-            for raw in self._look(chunk):
-                yield raw
 
     async def _next(self) -> bytes | None:
         """The next chunk; None at the end, with `failure` set where it came too soon."""
         try:
             chunk = await anext(self._chunks, None)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError) as error:
             chunk = None
             if not self.complete:
                 self.failure = self._explain(error)
-        if chunk is None and not self.complete and self.failure is None:
+        if chunk is None and not self.complete and self.failure is None and not self._unended():
             self.failure = Failure(FailureKind.CONNECTION, "the stream ended before the answer did")
         return chunk
+
+    def _unended(self) -> bool:
+        """Whether the last event lacks only its blank line."""
+        rest = self._splitter.rest()
+        return bool(rest.strip()) and self._passes(Event(rest, data_of(rest))) and self.complete
+
+    def _last(self) -> list[bytes]:
+        """What came after the last blank line, once the stream is over and whole."""
+        rest = self._splitter.rest()
+        return [rest] if rest and self.failure is None else []
 
     def _look(self, chunk: bytes) -> list[bytes]:
         passed: list[bytes] = []
@@ -112,14 +127,15 @@ class EventStream:
         return passed
 
     def _passes(self, event: Event) -> bool:
+        if not event.data:
+            return True
+        self._begun = True
         if event.data == b"[DONE]":
             self.complete = True
             return True
-        if not event.data:
-            return True
         try:
-            value: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
+            value: Any = read_json(event.data)
+        except ValueError:
             self.failure = Failure(FailureKind.MALFORMED, "an event of the stream is not JSON")
             return False
         if not isinstance(value, dict):
@@ -128,28 +144,33 @@ class EventStream:
 
     def _passes_document(self, document: Mapping[str, Any], event: Event) -> bool:
         choices = document.get("choices")
-        if choices is None and document.get("error") and "type" not in document:
+        kind = document.get("type")
+        if choices is None and (kind == "error" or (document.get("error") and kind is None)):
             text = self._redact(event.data.decode("utf-8", "replace"))
             self.failure = classify_stream_error(text)
             return False
         usage = usage_of(document)
         if usage is not None:
             self.usage = usage
-            if choices == [] and not self._keep_usage:
+            if not choices and kind is None and not self._keep_usage:
                 return False
-        if document.get("type") in _ENDS or _finished(choices):
+        if kind in _ENDS:
             self.complete = True
+        elif choices:
+            self._follow(choices)
         return True
 
-
-def _finished(choices: Any) -> bool:
-    if not isinstance(choices, list):
-        return False
-    return any(map(_has_reason, choices))  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _has_reason(choice: Any) -> bool:
-    return isinstance(choice, dict) and bool(cast("dict[str, Any]", choice).get("finish_reason"))
+    def _follow(self, choices: Any) -> None:
+        """An answer is whole when each of its choices has finished."""
+        listed: list[Any] = choices if isinstance(choices, list) else []
+        for choice in listed:
+            if isinstance(choice, dict):
+                one = cast("dict[str, Any]", choice)
+                index = one.get("index", 0)
+                self._choices[index] = bool(one.get("finish_reason")) or self._choices.get(
+                    index, False
+                )
+        self.complete = bool(self._choices) and all(self._choices.values())
 
 
 class StreamedAttempt:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from supervisor.messages import Usage
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens")
 _TICKS_PER_DOLLAR = Decimal(10_000_000_000)
 
 
@@ -31,6 +32,9 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     usage = cast("dict[str, Any]", raw)
+    if not any(isinstance(usage.get(name), int) for name in _COUNTS):
+        # Nobody knows what was used: the reservation has to stand.
+        return None
     if "input_tokens" in usage:
         return _of_response(usage)
     return _of_chat(usage)
@@ -42,7 +46,7 @@ def _of_chat(usage: Mapping[str, Any]) -> Usage:
     total = _count(usage, "total_tokens")
     if reasoning and total and total == prompt + completion:
         # OpenAI's own counting: reasoning is part of the completion.
-        completion -= reasoning
+        completion = max(0, completion - reasoning)
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
     return Usage(prompt, completion, reasoning, cached, _cost(usage))
 

@@ -76,7 +76,6 @@ async def test_a_retry_waits_for_room(virtual: LoopClock) -> None:
         assert api.times == pytest.approx([0, 10, 20, 30], abs=0.01)
 
 
-@pytest.mark.xfail(strict=True, reason="x-should-retry is passed on, but nothing heeds it")
 async def test_the_api_says_do_not(virtual: LoopClock) -> None:
     """With `x-should-retry: false` the first attempt is the last."""
     api = ScriptedApi(default=Answer(503, b"no", {**JSON, "x-should-retry": "false"}))

@@ -86,11 +86,6 @@ async def test_it_is_retried_before_the_first_content(virtual: LoopClock, answer
         assert [attempt.id for attempt in desk.ledger.recorded] == ["a/1", "a/2"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="EventStream.begin takes a comment for the first event: after a keep-alive the 'Timed"
-    " out waiting for first token' of xAI is no longer retried",
-)
 async def test_a_keep_alive_is_no_content(virtual: LoopClock) -> None:
     """A comment keeps a connection alive and says nothing: the error after it is the first word."""
     api = ScriptedApi(streamed(b": keep-alive\n\n", UNAVAILABLE), streamed())
@@ -235,11 +230,6 @@ async def test_a_deadline(virtual: LoopClock) -> None:
         assert desk.api.names == ["x", "y"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="client._with_usage parses the body only after the grant: the quota is spent and a"
-    " JSONDecodeError or AttributeError escapes, which is no RequestError",
-)
 @pytest.mark.parametrize("body", [b"{nope", b"[]", b""])
 async def test_a_body_that_is_no_document(virtual: LoopClock, body: bytes) -> None:
     """A malformed body is its author's error, and nothing is spent on it."""

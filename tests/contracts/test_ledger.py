@@ -59,7 +59,6 @@ async def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert list(await ledger.usage()) == []
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="MemoryLedger.record looks at the first")
 async def test_an_empty_batch(ledger: Ledger) -> None:
     """A batch of nothing is nothing."""
     await ledger.record([])
@@ -86,11 +85,6 @@ async def test_spent_since_is_oldest_first(ledger: Ledger) -> None:
     assert list(await ledger.spent_since(NOON + 4.001)) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="MemoryLedger keeps the order of recording: a wall clock set back between two batches"
-    " gives moments out of order, on which Quota.restore relies",
-)
 async def test_oldest_first_on_a_clock_that_was_set_back(ledger: Ledger) -> None:
     """The order is that of the grants' moments, even where a clock was set back."""
     for moment in (NOON, NOON + 10, NOON + 5):

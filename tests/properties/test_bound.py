@@ -44,7 +44,8 @@ def test_every_request_goes_at_the_bound(
     Every grant is used as late as it may be counted, so the bound is that of periods W + J.
     """
     drive = proved(windows)
-    arrivals, moment = [], drive.now
+    arrivals: list[float] = []
+    moment = drive.now
     for step in steps:
         moment += step * TICK
         arrivals.append(moment)

@@ -66,11 +66,6 @@ async def test_the_rate_may_change_between_permissions(virtual: LoopClock) -> No
     assert gaps(moments)[-3:] == pytest.approx([4.0, 1.0, 4.0], abs=0.01)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="run() computes the amount once and acquires all of it: a wish that was slow for a moment "
-    "holds up faster ones, for up to 50 times as long as they ask for",
-)
 async def test_the_newest_wish_counts(virtual: LoopClock) -> None:
     """A faster rate that is asked for while a slow permission is waited for holds from then on."""
     ready = asyncio.Event()

@@ -60,7 +60,8 @@ def test_an_answer_from_before_the_refusal_says_nothing() -> None:
 
 def test_backoff_doubles_while_the_probes_are_refused() -> None:
     """Without a Retry-After the pauses are 1, 2, 4, 8, 8 … seconds."""
-    pause, now, lengths = Pause(), 0.0, []
+    pause, now = Pause(), 0.0
+    lengths: list[float] = []
     for _ in range(6):
         assert refuse(pause, now)
         lengths.append(pause.opens_at() - now)

@@ -189,7 +189,8 @@ def test_recovery_keeps_the_window() -> None:
     """While it finds its way back, the window bounds what goes as ever."""
     one = limit(8, 4.0)
     strictness, window = Strictness(one, 0.25), RequestWindow(one, 0.25)
-    now, taken = 0.0, []
+    now = 0.0
+    taken: list[tuple[float, int]] = []
     for round_number in range(4_000):
         window.expire(now)
         if window.used < window.amount and strictness.room(now) >= 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +76,7 @@ class Model:
 
     amount: int
     span: float
-    log: list[tuple[float, int, int]] = field(default_factory=list)
+    log: list[tuple[float, int, int]] = field(default_factory=list[tuple[float, int, int]])
 
     def living(self, now: float) -> list[tuple[float, int, int]]:
         return [entry for entry in self.log if now < entry[0] + self.span]
@@ -127,7 +126,8 @@ def test_a_request_window_agrees_with_a_list(
 @given(steps=st.lists(STEPS, max_size=30), counts=st.lists(st.integers(1, 3), max_size=30))
 def test_released_late_it_still_holds_the_law(steps: list[int], counts: list[int]) -> None:
     """Grants moved to the moment of their release are counted from there."""
-    window, now, released = requests(3), 0.0, []
+    window, now = requests(3), 0.0
+    released: list[tuple[float, int]] = []
     for step, count in zip(steps, counts, strict=False):
         now += step * TICK
         window.expire(now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from supervisor.scheduler.scheduler import Scheduler

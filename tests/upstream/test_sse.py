@@ -73,9 +73,6 @@ def test_byte_by_byte(newline: bytes) -> None:
     assert rest == b""
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sse._end_of_event knows two kinds of blank line of the standard's five"
-)
 @pytest.mark.parametrize("raw", [b"data: a\r\rdata: b\r\r", b"data: a\n\r\ndata: b\n\r\n"])
 def test_every_line_ending_of_the_standard(raw: bytes) -> None:
     r"""Lines of an event stream end with \n, \r\n or \r, in any mixture."""

@@ -116,11 +116,6 @@ def test_quoted_words_prove_nothing(status: int, words: str) -> None:
     assert classify(status, f"cannot deserialize {words!r} as a list", {}).kind is K.REJECTED
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="failures._TEXT_STATUSES trusts any text of a 400: a prompt quoted in one can halt the"
-    " key for everybody (credits, key) or cause pointless retries (capacity)",
-)
 @pytest.mark.parametrize("words", [words for words in WORDS if words != "rate limit"])
 def test_words_quoted_in_a_400_prove_nothing(words: str) -> None:
     """A 400 for an argument is rejected, whatever the user wrote in it."""
@@ -195,22 +190,17 @@ def test_retry_after_as_a_date(date: str, seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
-@pytest.mark.xfail(strict=True, reason="failures.retry_after lets `nan` through as a number")
 @pytest.mark.parametrize("text", ["nan", "NaN"])
 def test_retry_after_is_a_number(text: str) -> None:
     """What is not a number is garbage."""
     assert retry_after({"retry-after-ms": text}) is None
 
 
-@pytest.mark.xfail(strict=True, reason="an unreadable retry-after-ms hides a readable Retry-After")
 def test_a_readable_retry_after_is_used() -> None:
     """Of two headers the readable one counts."""
     assert retry_after({"retry-after-ms": "soon", "retry-after": "2"}) == 2.0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="x-should-retry is passed on, but nothing in upstream or broker heeds it"
-)
 def test_x_should_retry() -> None:
     """`x-should-retry: false` means do not (facts/xai.md, "Headers")."""
     failure = classify(503, "no", {"x-should-retry": "false"})

@@ -141,10 +141,6 @@ async def test_a_cut_connection(said: bytes) -> None:
     assert outcome.failure.kind is FailureKind.CONNECTION
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="httpx-aiohttp maps no aiohttp.ClientResponseError: Upstream.send raises it",
-)
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n"])
 async def test_another_protocol(said: bytes) -> None:
     """A server that does not speak HTTP is a failed attempt, not a crash."""
@@ -158,10 +154,6 @@ async def test_another_protocol(said: bytes) -> None:
     assert outcome.failure is not None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="aiohttp.ClientResponseError carries the request's headers: its repr shows the bearer",
-)
 async def test_another_protocol_does_not_reveal_the_key() -> None:
     """Nothing that an attempt raises shows the key, in whatever form it is logged."""
 
