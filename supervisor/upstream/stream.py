@@ -162,8 +162,9 @@ class EventStream:
 
     def _follow(self, choices: Any) -> None:
         """An answer is whole when each of its choices has finished."""
-        listed: list[Any] = choices if isinstance(choices, list) else []
-        for choice in listed:
+        if not isinstance(choices, list):
+            return
+        for choice in choices:  # pyright: ignore[reportUnknownVariableType]
             if isinstance(choice, dict):
                 one = cast("dict[str, Any]", choice)
                 index = one.get("index", 0)
