@@ -231,7 +231,7 @@ class Broker:
         """Take a place in the queue, or refuse at once with the reason."""
         account = self._admit(request)
         tokens = 0
-        largest = self._quota.largest()
+        largest = self._quota.largest(account.owner)
         if largest is not None:
             prompt = account.estimator.prompt(len(request.body))
             if prompt > largest:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
@@ -77,13 +76,18 @@ class _Account:
         limits = [Limit.parse(text) for text in traffic_class.ceiling]
         requests = [limit for limit in limits if limit.unit == "requests"]
         tokens = [limit for limit in limits if limit.unit == "tokens"]
+        # A log can vouch for its own period only.
+        old = {ceiling.limit.period: ceiling for ceiling in self.ceilings}
+        old_tokens = {ceiling.limit.period: ceiling for ceiling in self.ceilings_tokens}
         self.ceilings = [
-            old.under(limit) if old else RequestWindow(limit, 0.0)
-            for limit, old in zip_longest(requests, self.ceilings[: len(requests)])
+            old[limit.period].under(limit) if limit.period in old else RequestWindow(limit, 0.0)
+            for limit in requests
         ]
         self.ceilings_tokens = [
-            old.under(limit) if old else TokenWindow(limit, 0.0)
-            for limit, old in zip_longest(tokens, self.ceilings_tokens[: len(tokens)])
+            old_tokens[limit.period].under(limit)
+            if limit.period in old_tokens
+            else TokenWindow(limit, 0.0)
+            for limit in tokens
         ]
 
     def blocked(self, tokens: int, now: float) -> Block | None:
@@ -388,9 +392,11 @@ class Quota:
 
     # -- views ----------------------------------------------------------------------------------
 
-    def largest(self) -> int | None:
-        """Most tokens that a single request may need; None without a tokens limit."""
-        return min((room.window.amount for room in self._tokens), default=None)
+    def largest(self, owner: int) -> int | None:
+        """Most tokens that a single request of a class may need; None without a tokens limit."""
+        amounts = [room.window.amount for room in self._tokens]
+        amounts += [one.amount for one in self._accounts[owner].ceilings_tokens]
+        return min(amounts, default=None)
 
     def longest(self) -> float:
         """Seconds after which nothing counts any more, ceilings included."""

@@ -61,8 +61,7 @@ class RequestWindow:
         return self.limit.amount
 
     def under(self, limit: Limit) -> RequestWindow:
-        """The same log under another limit; what was spent stays spent."""
-        self.span += limit.period - self.limit.period
+        """The same log under another limit of the same period; what was spent stays spent."""
         self.limit = limit
         return self
 
@@ -171,8 +170,7 @@ class TokenWindow:
         return self.limit.amount
 
     def under(self, limit: Limit) -> TokenWindow:
-        """The same log under another limit; what was spent or reserved stays so."""
-        self.span += limit.period - self.limit.period
+        """The same log under another limit of the same period; what was spent stays spent."""
         self.limit = limit
         return self
 

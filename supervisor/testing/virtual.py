@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable
+from math import ulp
 from typing import Any, TypeVar
 
 import anyio
@@ -45,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Virtual seconds."""
-        self._now += self._jumping.jump
+        self._now += max(self._jumping.jump, ulp(self._now)) if self._jumping.jump else 0.0
         self._jumping.jump = 0.0
         return self._now
 

@@ -118,7 +118,7 @@ def live(
         granted=server.granted,
         writing=lambda: slow * dice.random(),
     )
-    largest = min(100, drive.quota.largest() or 0)
+    largest = min(100, drive.quota.largest(0) or 0)
 
     def cancel(ticket: Ticket) -> None:
         if ticket.state in {TicketState.WAITING, TicketState.DELAYED}:
