@@ -289,11 +289,12 @@ def _server(name: str, run: Run, scenario: Scenario, *, honest: bool) -> Iterato
     early = report.refused - report.refused_after_first_hour
     first = early / max(1, report.attempts - report.attempts_after_first_hour)
     after = report.refused_after_first_hour / max(1, report.attempts_after_first_hour)
-    answered = not scenario.endless and len(run.waits["code"]) < len(scenario.arrivals)
+    unanswered = len(scenario.arrivals) - len(run.waits["code"])
     yield Row(f"{name}: refused in the first hour", f"{first:.3%}", "<= 3 %", "0.5 %",
               first <= 0.03)  # fmt: skip
     yield Row(f"{name}: refused after it", f"{after:.3%}", "<= 0.1 %", "0", after <= 0.001)
-    yield Row(f"{name}: unanswered", str(int(answered)), "0", "0", not answered)
+    if not scenario.endless:
+        yield Row(f"{name}: unanswered", str(int(unanswered)), "0", "0", not unanswered)
 
 
 def _over(name: str, run: Run) -> Row:

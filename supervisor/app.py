@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +39,8 @@ _log = structlog.get_logger("supervisor.app")
 
 _DRAIN = 20.0
 """Seconds for which answers under way may still come after SIGTERM; Render allows 30 in all."""
+_LAST_WORDS = 2.0
+"""Seconds that the web server still gives after that."""
 _SIMULATED_KEY = "xai-simulated"
 
 
@@ -76,8 +79,9 @@ class House:
             timeout=settings.upstream.timeout,
             connect_timeout=settings.upstream.connect_timeout,
         )
-        ledger = MemoryLedger()
         quota = settings.quota
+        longest = max((limit.period for limit in quota.in_force), default=0.0)
+        ledger = MemoryLedger(kept=longest + quota.jitter)
         self.broker = Broker(
             BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
             upstream=self._upstream,
@@ -155,7 +159,8 @@ class House:
     async def _serve(self, *, task_status: TaskStatus[None]) -> None:
         app, web = create_app(self.hub), self._settings.web
         async with anyio.create_task_group() as tasks:
-            self.port = await tasks.start(serve, app, web.host, web.port)
+            start = partial(serve, app, web.host, web.port, grace=_LAST_WORDS)
+            self.port = await tasks.start(start)
             task_status.started()
 
     def _add_clients(self) -> None:

@@ -66,6 +66,11 @@ class Books:
             # Whoever asked has gone while it was written down.
             self.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
 
+    def let_in(self, entry: Entry) -> None:
+        """The head of an answer has come: no need to wait for its end, which may take minutes."""
+        self._quota.pause.accepted(granted_at=entry.granted_at)
+        self._on_answer(entry.granted_at)
+
     def settle(
         self,
         entry: Entry,

@@ -193,6 +193,7 @@ class Broker:
                 await self._granted(entry)
                 async with self._upstream.stream(request) as streamed:
                     if streamed.failure is None:
+                        self._books.let_in(entry)
                         try:
                             yield StreamedReply(streamed, wait=entry.waited, attempts=entry.sent)
                         finally:
@@ -377,8 +378,9 @@ class Broker:
         _log.info("broker.paused_by_hand", reason=reason)
 
     def resume(self) -> None:
-        """Send again."""
+        """Send again, also after the key was refused."""
         self._paused = ""
+        self._halt.clear()
         self._quota.pause.set_by_hand(paused=False)
         self._dispatcher.changed()
         _log.info("broker.resumed_by_hand")

@@ -59,6 +59,11 @@ class Halt:
             self._error = None
             self._trying = ""
 
+    def clear(self) -> None:
+        """An operator says that it is mended."""
+        self._error = None
+        self._trying = ""
+
     def ended(self, request_id: str) -> None:
         """A request has ended; if it was the one that tried, another may."""
         if self._trying == request_id:

@@ -15,9 +15,14 @@ _KEPT = 2 * 86_400.0
 
 
 class MemoryLedger:
-    """Keeps the attempts of two days and the sums of all time."""
+    """Keeps the attempts that can still count, and the sums of all time.
 
-    def __init__(self) -> None:
+    Args:
+        kept: Seconds for which an attempt is kept.
+    """
+
+    def __init__(self, *, kept: float = _KEPT) -> None:
+        self._kept = kept
         self._attempts: deque[tuple[str, Attempt]] = deque()
         self._actual: dict[str, int] = {}
         self._rows: dict[tuple[str, str, str], UsageRow] = {}
@@ -31,7 +36,8 @@ class MemoryLedger:
             row = self._rows.get(key) or UsageRow(*key, 0, 0, 0, 0, 0, 0, 0, Decimal(0))
             self._rows[key] = replace(row, attempts=row.attempts + 1)
         while (
-            self._attempts and self._attempts[0][1].granted < self._attempts[-1][1].granted - _KEPT
+            self._attempts
+            and self._attempts[0][1].granted < self._attempts[-1][1].granted - self._kept
         ):
             self._actual.pop(self._attempts.popleft()[0], None)
 

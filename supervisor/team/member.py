@@ -125,9 +125,13 @@ class Member:
 
     async def _retire(self, instance: Instance, patience: float | None = None) -> None:
         """Close an instance once its jobs are done; with `patience`, soon in any case."""
-        with anyio.move_on_after(patience, shield=patience is not None):
-            await instance.idle.wait()
-            await instance.role.stop()
+        with anyio.CancelScope(shield=patience is not None):
+            try:
+                with anyio.move_on_after(patience):
+                    await instance.idle.wait()
+            finally:
+                with anyio.move_on_after(_PATIENCE, shield=True):
+                    await instance.role.stop()
         if self.loaded is not instance.loaded:
             unload(instance.loaded)
 

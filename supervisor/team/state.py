@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import cast
 
+import anyio
 import anyio.to_thread
 import structlog
 
@@ -27,13 +28,16 @@ class RoleState(dict[str, JsonValue]):
         super().__init__()
         self._file = file
         self._saved = "{}"
+        # Two jobs of the role may end together.
+        self._lock = anyio.Lock()
 
     async def load(self) -> None:
         """Read what was saved. An unreadable file is set aside, not overwritten."""
         if self._file is None or not await anyio.Path(self._file).is_file():
             return
-        text = await anyio.Path(self._file).read_text()
+        text = ""
         try:
+            text = await anyio.Path(self._file).read_text("utf-8")
             value = json.loads(text)
         except ValueError:
             value = None
@@ -51,6 +55,10 @@ class RoleState(dict[str, JsonValue]):
         Raises:
             StoreError: It holds something that is not JSON, or cannot be written.
         """
+        async with self._lock:
+            await self._save()
+
+    async def _save(self) -> None:
         try:
             text = json.dumps(self, sort_keys=True)
         except (TypeError, ValueError) as error:
@@ -67,5 +75,5 @@ class RoleState(dict[str, JsonValue]):
 def _replace(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = file.with_suffix(".new")
-    beside.write_text(text)
+    beside.write_text(text, "utf-8")
     os.replace(beside, file)

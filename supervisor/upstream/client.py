@@ -19,10 +19,10 @@ from httpx_aiohttp import AiohttpTransport
 
 from supervisor.messages import Request
 from supervisor.upstream.document import read_json, with_usage
-from supervisor.upstream.failures import Failure, FailureKind, classify
+from supervisor.upstream.failures import Failure, FailureKind, brief, classify
 from supervisor.upstream.key import Key
 from supervisor.upstream.outcome import Outcome
-from supervisor.upstream.stream import EventStream, StreamedAttempt
+from supervisor.upstream.stream import NETWORK_ERRORS, EventStream, StreamedAttempt
 from supervisor.upstream.usage import usage_of
 
 _PASSED_ON = frozenset(
@@ -38,8 +38,6 @@ _PASSED_ON = frozenset(
         b"retry-after-ms",
     }
 )
-_NETWORK = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError)
-"""Whatever a transport raises; httpx-aiohttp lets some of aiohttp's errors through as they are."""
 
 
 def pooled_transport() -> httpx.AsyncBaseTransport:
@@ -104,7 +102,7 @@ class Upstream:
                 body = await response.aread()
             finally:
                 await response.aclose()
-        except _NETWORK as error:
+        except NETWORK_ERRORS as error:
             return Outcome(0, {}, b"", self._network_failure(error), None)
         if response.status_code >= 300:
             return self._refusal(response, body)
@@ -118,22 +116,31 @@ class Upstream:
             InvalidRequest: The body is no JSON object; nothing was sent.
         """
         request, keep_usage = with_usage(request)
-        try:
-            prepared = self._prepare(request)
-            response = await self._transport.handle_async_request(prepared)
-        except _NETWORK as error:
-            yield StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
+        response = await self._head(request)
+        if isinstance(response, Failure):
+            yield StreamedAttempt(Outcome(0, {}, b"", response, None))
             return
         try:
             yield await self._streamed(response, keep_usage=keep_usage)
         finally:
             await response.aclose()
 
+    async def _head(self, request: Request) -> httpx.Response | Failure:
+        """The response to a streamed request.
+
+        The error stays in here: yielded from inside its handler it would become the context of
+        whatever the reader raises, and aiohttp's hold the request's headers.
+        """
+        try:
+            return await self._transport.handle_async_request(self._prepare(request))
+        except NETWORK_ERRORS as error:
+            return self._network_failure(error)
+
     async def _streamed(self, response: httpx.Response, *, keep_usage: bool) -> StreamedAttempt:
         if response.status_code >= 300:
             try:
                 return StreamedAttempt(self._refusal(response, await response.aread()))
-            except _NETWORK as error:
+            except NETWORK_ERRORS as error:
                 return StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
         events = EventStream(
             response.aiter_bytes(),
@@ -159,7 +166,7 @@ class Upstream:
                 body = await response.aread()
             finally:
                 await response.aclose()
-        except _NETWORK as error:
+        except NETWORK_ERRORS as error:
             return Outcome(0, {}, b"", self._network_failure(error), None)
         if response.status_code >= 300:
             return self._refusal(response, body)
@@ -176,11 +183,15 @@ class Upstream:
         return url
 
     def _prepare(self, request: Request) -> httpx.Request:
-        headers = {
+        headers: dict[str, Any] = {
             "content-type": "application/json",
             "accept": "text/event-stream" if request.stream else "application/json",
             "user-agent": "grok-supervisor",
-            **{name.lower(): value for name, value in request.headers.items()},
+            # Bytes, since httpx takes texts in ASCII only and raises with the key at hand.
+            **{
+                name.lower(): value.encode("utf-8", "replace")
+                for name, value in request.headers.items()
+            },
             **self._key.authorization(),
         }
         return httpx.Request(
@@ -211,7 +222,9 @@ class Upstream:
         return Outcome(response.status_code, headers, text.encode(), failure, None)
 
     def _network_failure(self, error: Exception) -> Failure:
-        text = self._key.redact(str(error)) or type(error).__name__
+        # A response that is no HTTP: its text would name a status that nobody sent.
+        said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        text = brief(self._key.redact(said)) or type(error).__name__
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | TimeoutError):
             return Failure(FailureKind.TIMEOUT, f"no answer in time: {text}")
         hint = f"is {self._base} right, and reachable from here?"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ from supervisor.errors import InvalidRequest
 from supervisor.messages import Request
 
 _ASKS = b'"stream_options":{"include_usage":true}}'
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def read_json(data: bytes) -> Any:
@@ -26,7 +29,11 @@ def read_json(data: bytes) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return json.loads(data)
+        pass
+    try:
+        return json.loads(data.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def with_usage(request: Request) -> tuple[Request, bool]:
@@ -50,7 +57,10 @@ def with_usage(request: Request) -> tuple[Request, bool]:
     options = fields.get("stream_options")
     if isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage"):
         return request, True
-    return replace(request, body=_asking(request.body, fields, options)), False
+    if "stream_options" in fields:
+        return replace(request, body=_extended(request.body)), False
+    inner = request.body.rstrip()[:-1].rstrip()
+    return replace(request, body=inner + (b"," if fields else b"") + _ASKS), False
 
 
 def check_body(request: Request) -> None:
@@ -62,11 +72,40 @@ def check_body(request: Request) -> None:
     with_usage(request)
 
 
-def _asking(body: bytes, fields: dict[str, Any], options: Any) -> bytes:
-    """The body with one field more; the rest of its bytes stay as they are where possible."""
-    if "stream_options" not in fields:
-        inner = body.rstrip()[:-1].rstrip()
-        return inner + (b"," if fields else b"") + _ASKS
-    given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
-    extended = {**given, "include_usage": True}
-    return json.dumps({**fields, "stream_options": extended}).encode()
+def _extended(body: bytes) -> bytes:
+    """The body with its `stream_options` extended; the rest of its bytes stay as they are.
+
+    Written anew, long numbers would lose digits.
+
+    Raises:
+        InvalidRequest: It is nested too deeply.
+    """
+    text, copied = body.decode(), 0
+    pieces: list[str] = []
+    try:
+        for name, value, start, end in _fields(text):
+            if name == "stream_options":
+                given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+                extended = json.dumps({**given, "include_usage": True})
+                pieces += text[copied:start], extended
+                copied = end
+    except RecursionError:
+        raise InvalidRequest("expected a JSON object, got: one nested too deeply") from None
+    return "".join([*pieces, text[copied:]]).encode()
+
+
+def _fields(text: str) -> Iterator[tuple[str, Any, int, int]]:
+    """Name and value of each field of a JSON object that has some, and where its value stands."""
+    decoder = json.JSONDecoder()
+    at = text.index("{")
+    while text[at] != "}":
+        name, at = decoder.raw_decode(text, _past_space(text, at + 1))
+        start = _past_space(text, _past_space(text, at) + 1)
+        value, end = decoder.raw_decode(text, start)
+        yield name, value, start, end
+        at = _past_space(text, end)
+
+
+def _past_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space is not None else at

@@ -7,12 +7,13 @@ The statuses of the API mean little by themselves: a bad key is 400, running out
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
+
+from supervisor.upstream.document import read_json
 
 LONGEST_RETRY_AFTER = 120.0
 """Seconds; a longer Retry-After is not believed."""
@@ -58,6 +59,7 @@ class Failure:
         hint: What to do, where something can be done.
         status: HTTP status, None when no response came.
         retry_after: Seconds the API asked to wait, None when it did not.
+        final: The API says that it must not be repeated, whatever its kind.
     """
 
     kind: FailureKind
@@ -65,6 +67,7 @@ class Failure:
     hint: str = ""
     status: int | None = None
     retry_after: float | None = None
+    final: bool = False
 
 
 _CREDITS_HINT = "add credits or raise the spending limit at console.x.ai, then try again"
@@ -86,7 +89,13 @@ _BY_TEXT: tuple[tuple[FailureKind, tuple[str, ...], str], ...] = (
     ),
     (
         FailureKind.KEY,
-        ("incorrect api key", "invalid api key", "api key is blocked", "key is disabled"),
+        (
+            "incorrect api key",
+            "invalid api key",
+            "key is blocked",
+            "key is disabled",
+            "team is blocked",
+        ),
         _KEY_HINT,
     ),
     (FailureKind.CAPACITY, ("temporarily at capacity", "at capacity", "overloaded"), ""),
@@ -113,7 +122,8 @@ _TEXT_STATUSES = frozenset({401, 402, 403, 429, 503})
 _BY_STATUS: tuple[tuple[range, FailureKind, str], ...] = (
     (range(401, 402), FailureKind.KEY, _KEY_HINT),
     (range(402, 403), FailureKind.CREDITS, _CREDITS_HINT),
-    (range(403, 404), FailureKind.KEY, "the key or its team is blocked or lacks a permission"),
+    # Without a word of its own a 403 may concern this request alone: it must not stop everybody.
+    (range(403, 404), FailureKind.REJECTED, ""),
     (range(408, 409), FailureKind.TIMEOUT, ""),
     (range(409, 410), FailureKind.SERVER, ""),
     (range(425, 426), FailureKind.SERVER, ""),
@@ -134,9 +144,9 @@ def classify(status: int, text: str, headers: Mapping[str, str]) -> Failure:
         headers: Response headers, lower-case names.
     """
     kind, hint = _kind(status, text)
-    if kind in RETRYABLE and headers.get("x-should-retry", "").lower() == "false":
-        kind = FailureKind.REJECTED
-    return Failure(kind, _brief(text) or f"HTTP {status}", hint, status, retry_after(headers))
+    final = headers.get("x-should-retry", "").strip().lower() == "false"
+    wait = retry_after(headers)
+    return Failure(kind, brief(text) or f"HTTP {status}", hint, status, wait, final=final)
 
 
 def _kind(status: int, text: str) -> tuple[FailureKind, str]:
@@ -169,7 +179,7 @@ def _own_words(text: str) -> str:
     Bodies are flat (`{"code", "error"}`) or nested (`{"error": {"message", "code"}}`).
     """
     try:
-        document: Any = json.loads(text)
+        document: Any = read_json(text.encode("utf-8", "replace"))
     except ValueError:
         return text.strip().lower()
     if not isinstance(document, dict):
@@ -192,11 +202,11 @@ def classify_stream_error(text: str) -> Failure:
     lower = text.lower()
     for kind, phrases, hint in _BY_TEXT:
         if any(phrase in lower for phrase in phrases):
-            return Failure(kind, _brief(text), hint, 200)
+            return Failure(kind, brief(text), hint, 200)
     kind = (
         FailureKind.SERVER if any(word in lower for word in _IN_STREAM) else FailureKind.MALFORMED
     )
-    return Failure(kind, _brief(text), "", 200)
+    return Failure(kind, brief(text), "", 200)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -231,7 +241,7 @@ def _after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
     """One line of at most 500 characters; an HTML page is only named."""
     stripped = text.strip()
     if stripped[:1] == "<":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_SHORTEST_LOOKALIKE = 15
 _LOOKS_LIKE_A_KEY = re.compile(r"\b(xai|gsk|sk)[-_][A-Za-z0-9_-]{12,}")
 
 
@@ -16,10 +17,11 @@ class Key:
         secret: The key's text; empty for servers that want none.
     """
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "_shortest")
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
+        self._shortest = min(_SHORTEST_LOOKALIKE, len(secret) or _SHORTEST_LOOKALIKE)
 
     def __repr__(self) -> str:
         return "Key(***)"
@@ -33,6 +35,9 @@ class Key:
 
     def redact(self, text: str) -> str:
         """The text without this key and without anything that looks like one."""
+        # Most texts are headers of numbers: what cannot hold a key is not searched for one.
+        if len(text) < self._shortest:
+            return text
         if self._secret:
             text = text.replace(self._secret, "***")
-        return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text)
+        return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text) if "-" in text or "_" in text else text

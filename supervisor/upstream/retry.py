@@ -22,7 +22,7 @@ def retry_delay(failure: Failure, *, retries: int, most: int, spread: float) -> 
     Returns:
         Seconds to wait, or None when there is to be no further attempt.
     """
-    if failure.kind not in RETRYABLE or retries >= most:
+    if failure.final or failure.kind not in RETRYABLE or retries >= most:
         return None
     if failure.retry_after is not None:
         return failure.retry_after

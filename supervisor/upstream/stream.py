@@ -20,6 +20,10 @@ from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.sse import Event, EventSplitter, data_of
 from supervisor.upstream.usage import usage_of
 
+NETWORK_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError)
+"""Whatever a transport raises; httpx-aiohttp lets some of aiohttp's errors through as they are."""
+
+_DONE = b"[DONE]"
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -42,6 +46,8 @@ class EventStream:
         "_begun",
         "_choices",
         "_chunks",
+        "_done",
+        "_ended",
         "_explain",
         "_first",
         "_keep_usage",
@@ -67,52 +73,48 @@ class EventStream:
         self._splitter = EventSplitter()
         self._first: list[bytes] = []
         self._begun = False
-        self._choices: dict[Any, bool] = {}
+        self._choices: dict[int, bool] = {}
+        self._done = False
+        self._ended = False
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self.complete = False
 
     async def begin(self) -> None:
         """Wait for the first event: an error in its place can still be retried."""
-        while not self._begun and self.failure is None and not self.complete:
-            chunk = await self._next()
-            if chunk is None:
-                return
-            self._first.extend(self._look(chunk))
+        while not (self._begun or self._ended or self.failure):
+            self._first += await self._more()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The events; ends early, with `failure` set, when something goes wrong."""
         for raw in self._first:
             yield raw
         self._first.clear()
-        while self.failure is None:
-            chunk = await self._next()
-            for raw in self._last() if chunk is None else self._look(chunk):
+        while not (self._ended or self.failure):
+            for raw in await self._more():
                 yield raw
-            if chunk is None:
-                return
 
-    async def _next(self) -> bytes | None:
-        """The next chunk; None at the end, with `failure` set where it came too soon."""
+    async def _more(self) -> list[bytes]:
+        """What passes of the next chunk, or at the end of an event that nothing terminated."""
         try:
             chunk = await anext(self._chunks, None)
-        except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError) as error:
-            chunk = None
+        except NETWORK_ERRORS as error:
+            self._ended = True
             if not self.complete:
                 self.failure = self._explain(error)
-        if chunk is None and not self.complete and self.failure is None and not self._unended():
+            return []
+        return self._close() if chunk is None else self._look(chunk)
+
+    def _close(self) -> list[bytes]:
+        """Judge the end: a last event may lack its blank line, but not a part of its document."""
+        self._ended = True
+        rest = self._splitter.rest()
+        event = Event(rest, data_of(rest))
+        passes = bool(rest) and _is_whole(event) and self._passes(event)
+        if self.failure is None and not self.complete:
             self.failure = Failure(FailureKind.CONNECTION, "the stream ended before the answer did")
-        return chunk
-
-    def _unended(self) -> bool:
-        """Whether the last event lacks only its blank line."""
-        rest = self._splitter.rest()
-        return bool(rest.strip()) and self._passes(Event(rest, data_of(rest))) and self.complete
-
-    def _last(self) -> list[bytes]:
-        """What came after the last blank line, once the stream is over and whole."""
-        rest = self._splitter.rest()
-        return [rest] if rest and self.failure is None else []
+        # An error may have to follow, which must not run into an unfinished line.
+        return [rest] if passes and self.complete else []
 
     def _look(self, chunk: bytes) -> list[bytes]:
         passed: list[bytes] = []
@@ -129,9 +131,8 @@ class EventStream:
     def _passes(self, event: Event) -> bool:
         if not event.data:
             return True
-        self._begun = True
-        if event.data == b"[DONE]":
-            self.complete = True
+        if event.data.strip() == _DONE:
+            self._done = self.complete = True
             return True
         try:
             value: Any = read_json(event.data)
@@ -139,26 +140,38 @@ class EventStream:
             self.failure = Failure(FailureKind.MALFORMED, "an event of the stream is not JSON")
             return False
         if not isinstance(value, dict):
+            self._begun = True
             return True
         return self._passes_document(cast("dict[str, Any]", value), event)
 
     def _passes_document(self, document: Mapping[str, Any], event: Event) -> bool:
-        choices = document.get("choices")
-        kind = document.get("type")
-        if choices is None and (kind == "error" or (document.get("error") and kind is None)):
-            text = self._redact(event.data.decode("utf-8", "replace"))
-            self.failure = classify_stream_error(text)
-            return False
+        choices, kind = document.get("choices"), document.get("type")
         usage = usage_of(document)
         if usage is not None:
             self.usage = usage
-            if not choices and kind is None and not self._keep_usage:
-                return False
+        if self._is_error(document):
+            text = self._redact(event.data.decode("utf-8", "replace"))
+            self.failure = classify_stream_error(text)
+            return False
+        self._begun = True
+        if usage is not None and not choices and kind is None and not self._keep_usage:
+            return False
         if kind in _ENDS:
             self.complete = True
         elif choices:
             self._follow(choices)
         return True
+
+    def _is_error(self, document: Mapping[str, Any]) -> bool:
+        """Whether an event stands in the answer's place; `response.failed` may also end one."""
+        if document.get("choices") is not None:
+            return False
+        kind = document.get("type")
+        if kind == "response.failed":
+            response = document.get("response")
+            failed = isinstance(response, dict) and cast("dict[str, Any]", response).get("error")
+            return bool(failed) and not self._begun
+        return kind == "error" or (kind is None and bool(document.get("error")))
 
     def _follow(self, choices: Any) -> None:
         """An answer is whole when each of its choices has finished."""
@@ -167,11 +180,22 @@ class EventStream:
         for choice in choices:  # pyright: ignore[reportUnknownVariableType]
             if isinstance(choice, dict):
                 one = cast("dict[str, Any]", choice)
-                index = one.get("index", 0)
-                self._choices[index] = bool(one.get("finish_reason")) or self._choices.get(
-                    index, False
-                )
-        self.complete = bool(self._choices) and all(self._choices.values())
+                index = one.get("index")
+                index = index if isinstance(index, int) else 0
+                finished = bool(one.get("finish_reason"))
+                self._choices[index] = finished or self._choices.get(index, False)
+        self.complete = self._done or (bool(self._choices) and all(self._choices.values()))
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether an event that nothing terminated has all of its document."""
+    if not event.data or event.data.strip() == _DONE:
+        return True
+    try:
+        read_json(event.data)
+    except ValueError:
+        return False
+    return True
 
 
 class StreamedAttempt:

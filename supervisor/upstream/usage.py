@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from supervisor.messages import Usage
 
@@ -32,7 +32,7 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     usage = cast("dict[str, Any]", raw)
-    if not any(isinstance(usage.get(name), int) for name in _COUNTS):
+    if not any(_is_number(usage.get(name)) for name in _COUNTS):
         # Nobody knows what was used: the reservation has to stand.
         return None
     if "input_tokens" in usage:
@@ -47,6 +47,8 @@ def _of_chat(usage: Mapping[str, Any]) -> Usage:
     if reasoning and total and total == prompt + completion:
         # OpenAI's own counting: reasoning is part of the completion.
         completion = max(0, completion - reasoning)
+    # What only the total tells of was thought, and counts.
+    reasoning = max(reasoning, total - prompt - completion)
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
     return Usage(prompt, completion, reasoning, cached, _cost(usage))
 
@@ -61,7 +63,11 @@ def _of_response(usage: Mapping[str, Any]) -> Usage:
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
     value = usage.get(name)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if _is_number(value) and value > 0 else 0
+
+
+def _is_number(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:

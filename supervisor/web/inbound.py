@@ -106,7 +106,17 @@ def read_deadline(header: bytes | None) -> float | None:
 
 
 def passed_on(headers: Mapping[bytes, bytes]) -> dict[str, str]:
-    """The request headers that the API is to see, such as `x-grok-conv-id`."""
+    """The request headers that the API is to see, such as `x-grok-conv-id`.
+
+    Raises:
+        InvalidRequest: A value is not plain ASCII; it could not be sent.
+    """
+    for name, value in headers.items():
+        if name.startswith(_PASSED_ON_PREFIX) and not (
+            value.isascii() and value.decode("ascii").isprintable()
+        ):
+            shown = name.decode("latin-1")
+            raise InvalidRequest(f"expected header {shown} to be printable ASCII, got other text")
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in headers.items()

@@ -80,6 +80,19 @@ def test_every_line_ending_of_the_standard(raw: bytes) -> None:
     assert [event.data for event in events] == [b"a", b"b"]
 
 
+@pytest.mark.parametrize(
+    "blank", [b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"\r\r\n", b"\n\r"]
+)
+def test_any_cut_of_any_blank_line(blank: bytes) -> None:
+    """A blank line of any form ends an event once, wherever the network cuts it."""
+    raw = b"data: a" + blank + b"data: b" + blank + b"data: c\n\n"
+    everywhere = list(range(len(raw)))
+    for cuts in ([], everywhere, *([place] for place in everywhere)):
+        events, rest = split(raw, cuts)
+        assert [event.data for event in events] == [b"a", b"b", b"c"]
+        assert b"".join(event.raw for event in events) + rest == raw
+
+
 def test_a_huge_event_is_refused() -> None:
     """What never ends is no event stream, and memory is finite."""
     splitter = EventSplitter()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import httpx
 import orjson
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from supervisor.messages import Endpoint, Request, Usage
 from supervisor.upstream.failures import RETRYABLE, FailureKind
@@ -71,6 +74,15 @@ async def test_header_names_have_no_case() -> None:
     assert headers.get_list("authorization") == [f"Bearer {FAKE_KEY}"]
 
 
+@pytest.mark.parametrize("value", ["caf\xe9", "caf\u2026", "\ud83d"])
+async def test_a_header_of_any_text(value: str) -> None:
+    """A caller's header in another script is sent, not raised over with the key at hand."""
+    api = ScriptedApi()
+    outcome = await upstream_of(api).send(asked(headers={"x-grok-conv-id": value}))
+    assert outcome.failure is None
+    assert len(api.arrivals) == 1
+
+
 async def test_an_answer() -> None:
     """The body comes back byte for byte, with its usage and the headers worth passing on."""
     body = completion(7, 3)[:-1] + b', "unknown": 1.50}'
@@ -106,6 +118,14 @@ async def test_half_a_character() -> None:
     body = completion().replace(b'"ok"', rb'"ok \ud83d"')
     outcome = await upstream_of(ScriptedApi(Answer(body=body))).send(asked())
     assert (outcome.body, outcome.failure) == (body, None)
+
+
+@pytest.mark.parametrize("deep", [b"[", b'{"a":'])
+async def test_an_answer_nested_without_end(deep: bytes) -> None:
+    """A document that no parser takes is no answer, and no crash."""
+    outcome = await upstream_of(ScriptedApi(Answer(body=deep * 100_000))).send(asked())
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.MALFORMED
 
 
 async def test_a_refusal() -> None:
@@ -176,6 +196,31 @@ async def test_a_key_in_a_network_error_is_redacted() -> None:
     api = ScriptedApi(Answer(cut=httpx.ReadError(f"header authorization: Bearer {FAKE_KEY}")))
     outcome = await upstream_of(api).send(asked())
     assert FAKE_KEY not in repr(outcome)
+
+
+def no_http(message: str) -> aiohttp.ClientResponseError:
+    """What aiohttp raises for a response that is no HTTP; it holds the request's headers."""
+    headers = CIMultiDictProxy(CIMultiDict({"authorization": f"Bearer {FAKE_KEY}"}))
+    info = aiohttp.RequestInfo(URL(BASE_URL), "POST", headers, URL(BASE_URL))
+    return aiohttp.ClientResponseError(info, (), status=400, message=message)
+
+
+async def test_a_network_error_is_one_line_of_bounded_length() -> None:
+    """A peer that talks nonsense does not fill the log, nor pass for one that answered 400."""
+    api = ScriptedApi(Answer(cut=no_http("Bad status line:\n\n  b'SSH" + "x" * 5_000)))
+    outcome = await upstream_of(api).send(asked())
+    assert outcome.failure is not None
+    assert outcome.failure.text.startswith("the connection failed: Bad status line: b'SSH")
+    assert len(outcome.failure.text) < 600
+
+
+async def test_a_network_error_is_no_context() -> None:
+    """What a reader raises does not drag along an error that holds the request's headers."""
+    api = ScriptedApi(Answer(cut=no_http("Bad status line")))
+    with pytest.raises(KeyError) as caught:
+        async with upstream_of(api).stream(asked(stream=True)):
+            raise KeyError("mine")
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("path", ["/models", "/api-key"])

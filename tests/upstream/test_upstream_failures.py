@@ -61,7 +61,7 @@ ROWS = [
     Row("no key", 401, flat("unauthenticated", "No API key was provided"), K.KEY),
     Row("no key, no body", 401, b"", K.KEY),
     Row("blocked key", 403, flat(DENIED, "The API key is blocked"), K.KEY),
-    Row("no permission", 403, flat(DENIED, "Team is not allowed to use this"), K.KEY),
+    Row("no permission", 403, flat(DENIED, "Team is not allowed to use this"), K.REJECTED),
     Row("wrong model", 404, flat("not-found", "Model not found: grok-9"), K.REJECTED),
     Row("wrong model, 400", 400, flat(ARGUMENT, "Model not found: grok-9"), K.REJECTED),
     Row("argument", 400, flat(ARGUMENT, "Argument not supported: logprobs"), K.REJECTED),
@@ -121,6 +121,22 @@ def test_words_quoted_in_a_400_prove_nothing(words: str) -> None:
     """A 400 for an argument is rejected, whatever the user wrote in it."""
     body = flat("invalid-argument", f"Argument not supported: stop={words}").decode()
     assert classify(400, body, {}).kind is K.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (flat("personal-team-blocked:spending-limit", "No."), K.CREDITS),
+        (flat("x", "personal-team-blocked:spending-limit"), K.CREDITS),
+        (b'{"error":{"message":"Incorrect API key provided: ***.","code":"x"}}', K.KEY),
+        (b"Incorrect API key provided: ***.", K.KEY),
+        (b'["Incorrect API key provided"]', K.REJECTED),
+        (b'{"error":["Incorrect API key provided"]}', K.REJECTED),
+    ],
+)
+def test_the_first_words_of_a_400_decide(body: bytes, kind: FailureKind) -> None:
+    """A 400 is known by what it begins with, in its code or its error, flat or nested or plain."""
+    assert classify(400, body.decode(), {}).kind is kind
 
 
 def test_a_rate_limit_named_in_a_400_is_not_one() -> None:
@@ -201,10 +217,18 @@ def test_a_readable_retry_after_is_used() -> None:
     assert retry_after({"retry-after-ms": "soon", "retry-after": "2"}) == 2.0
 
 
-def test_x_should_retry() -> None:
-    """`x-should-retry: false` means do not (facts/xai.md, "Headers")."""
-    failure = classify(503, "no", {"x-should-retry": "false"})
-    assert failure.kind not in RETRYABLE
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize(("said", "final"), [("false", True), ("False", True), ("true", False)])
+def test_x_should_retry(status: int, said: str, *, final: bool) -> None:
+    """`x-should-retry: false` means do not, and changes nothing else about what went wrong."""
+    failure = classify(status, "no", {"x-should-retry": said})
+    assert failure.final is final
+    assert failure.kind is classify(status, "no", {}).kind
+
+
+def test_a_body_nested_without_end_is_rejected() -> None:
+    """A body that no parser takes is still named by its status."""
+    assert classify(400, "[" * 100_000, {}).kind is K.REJECTED
 
 
 def test_an_html_page_is_only_named() -> None:

@@ -66,6 +66,13 @@ def test_any_secret_is_redacted(before: str, after: str, secret: str) -> None:
     assert secret not in redacted
 
 
+def test_the_shortest_keys_are_redacted() -> None:
+    """No text is too short to be looked at, if it can hold a key at all."""
+    assert Key("abc").redact("abc") == "***"
+    assert Key("").redact("sk-" + "a" * 12) == "sk-***"
+    assert Key(FAKE_KEY).redact("sk_" + "a" * 12) == "sk-***"
+
+
 def test_a_text_without_a_key_stays() -> None:
     """Redaction leaves ordinary words alone, with a key or without."""
     text = "a task-scheduler risk-management note on sk-learn"

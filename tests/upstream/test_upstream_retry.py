@@ -38,6 +38,12 @@ def test_retry_after_wins(seconds: float) -> None:
     assert retry_delay(failure, retries=3, most=3, spread=0.9) is None
 
 
+def test_a_final_failure_is_final() -> None:
+    """What the API forbids to repeat is not repeated, though its kind could be."""
+    failure = Failure(FailureKind.SERVER, "no", retry_after=1.0, final=True)
+    assert retry_delay(failure, retries=0, most=3, spread=0.0) is None
+
+
 @pytest.mark.parametrize("kind", sorted(set(FailureKind) - RETRYABLE))
 def test_the_rest_is_final(kind: FailureKind) -> None:
     """What no repetition mends is not repeated; a quota refusal has a pause of its own."""

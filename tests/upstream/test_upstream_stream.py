@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supervisor.errors import InvalidRequest
 from supervisor.messages import Endpoint, Request, Usage
 from supervisor.testing import run_virtual
+from supervisor.upstream.document import check_body
 from supervisor.upstream.failures import Failure, FailureKind
 from tests.upstream.api import (
     DONE,
@@ -116,6 +119,46 @@ async def test_nothing_else_of_the_body_changes() -> None:
     assert b'"seed":123456789012345678901234567890' in api.arrivals[0].request.content
 
 
+@pytest.mark.parametrize(
+    ("options", "extended"),
+    [
+        ("null", '{"include_usage": true}'),
+        ("7", '{"include_usage": true}'),
+        ("{}", '{"include_usage": true}'),
+        ('{"include_usage":false}', '{"include_usage": true}'),
+        ('{"other" : [1, "}"]}', '{"other": [1, "}"], "include_usage": true}'),
+    ],
+)
+@pytest.mark.parametrize("twice", [False, True])
+async def test_other_options_change_nothing_else(
+    options: str, extended: str, *, twice: bool
+) -> None:
+    """Where there are options already, only they change, each time they are given."""
+    field = f'"stream_options" :{options} ,'
+    template = '{{ "stream":true,{}"t": 1.50,{} "seed" : 123456789012345678901234567890 }}\n'
+    body = template.format(field, field if twice else "")
+    api = ScriptedApi(streamed())
+    request = Request(id="a", traffic_class="code", body=body.encode(), stream=True)
+    assert (await read(api, request))[1:] == (COUNTED, None)
+    field = f'"stream_options" :{extended} ,'
+    expected = template.format(field, field if twice else "")
+    assert api.arrivals[0].request.content.decode() == expected
+
+
+def test_a_body_nested_without_end_is_refused() -> None:
+    """A body that no parser takes is its author's error."""
+    with pytest.raises(InvalidRequest, match="nested too deeply"):
+        check_body(Request(id="a", traffic_class="code", body=b"[" * 100_000, stream=True))
+
+
+@pytest.mark.parametrize("depth", [900, 1_000, 1_020])
+def test_a_deep_body_is_sent_or_refused(depth: int) -> None:
+    """Where two parsers differ in how deep they go, it depends on Python; nothing crashes."""
+    body = b'{"stream_options":{},"a":' + b"[" * depth + b"]" * depth + b"}"
+    with suppress(InvalidRequest):
+        check_body(Request(id="a", traffic_class="code", body=body, stream=True))
+
+
 async def test_half_a_character_in_a_chunk() -> None:
     """A chunk may hold half a character; the bytes pass and the next chunk brings the rest."""
     half = delta("x").replace(b'"x"', rb'"\ud83d"'), delta("x").replace(b'"x"', rb'"\ude00"')
@@ -197,6 +240,58 @@ async def test_the_last_event_needs_no_blank_line() -> None:
     assert passed == b"".join(chunks)
 
 
+async def test_the_last_usage_needs_no_blank_line() -> None:
+    """An event at the very end is looked at like any other: counted, and withheld."""
+    chunks = delta("a"), FINISH
+    result = await read(ScriptedApi(streamed(*chunks, USAGE_CHUNK[:-1])), asked())
+    assert result == (b"".join(chunks), COUNTED, None)
+
+
+async def test_the_last_error_needs_no_blank_line() -> None:
+    """An error at the very end is named for what it says, not for the missing end."""
+    error = b"data: " + flat("x", "Your team has used all available credits") + b"\n"
+    _, _, failure = await read(ScriptedApi(streamed(error)))
+    assert failure is not None
+    assert failure.kind is FailureKind.CREDITS
+
+
+@pytest.mark.parametrize("cut", [None, httpx.ReadError("reset")])
+async def test_half_an_event_after_the_end_is_dropped(cut: Exception | None) -> None:
+    """A client cannot read half a document, and the answer is whole without it."""
+    chunks = delta("a"), FINISH
+    passed, _, failure = await read(ScriptedApi(streamed(*chunks, USAGE_CHUNK[:-20], cut=cut)))
+    assert (passed, failure) == (b"".join(chunks), None)
+
+
+async def test_an_unended_event_without_an_end_is_dropped() -> None:
+    """The error that has to follow must not run into an unfinished line."""
+    passed, _, failure = await read(ScriptedApi(streamed(delta("a"), delta("b")[:-1])))
+    assert passed == delta("a")
+    assert failure is not None
+    assert failure.kind is FailureKind.CONNECTION
+
+
+async def test_nothing_undoes_the_end() -> None:
+    """After [DONE] an answer is whole, whatever is said behind it."""
+    chunks = delta("a"), DONE, delta("b", index=1)
+    assert (await read(ScriptedApi(streamed(*chunks))))[2] is None
+
+
+@pytest.mark.parametrize("index", [[1], {}, "1", None])
+async def test_an_odd_index(index: object) -> None:
+    """A choice whose number is none passes like any other."""
+    odd = event({"choices": [{"index": index, "delta": {}, "finish_reason": None}]})
+    passed, _, failure = await read(ScriptedApi(streamed(odd, DONE)))
+    assert (passed, failure) == (odd + DONE, None)
+
+
+async def test_an_event_nested_without_end() -> None:
+    """An event that no parser takes is a malformed stream, and no crash."""
+    _, _, failure = await read(ScriptedApi(streamed(delta("a"), event("[" * 100_000))))
+    assert failure is not None
+    assert failure.kind is FailureKind.MALFORMED
+
+
 async def test_a_cut_after_the_end_is_none() -> None:
     """What the connection does after the real end harms nobody."""
     result = await read(ScriptedApi(streamed(cut=httpx.ReadError("reset"))))
@@ -226,6 +321,24 @@ async def test_an_error_event_of_responses() -> None:
     upstream = upstream_of(ScriptedApi(streamed(failed)))
     async with upstream.stream(asked("/responses")) as attempt:
         assert attempt.failure is not None
+
+
+async def test_a_response_that_failed_at_once() -> None:
+    """A response that fails in place of its first event can be retried like any attempt."""
+    error = {"code": "server_error", "message": "overloaded"}
+    failed = event({"type": "response.failed", "response": {"error": error}})
+    upstream = upstream_of(ScriptedApi(streamed(failed)))
+    async with upstream.stream(asked("/responses")) as attempt:
+        assert attempt.failure is not None
+        assert attempt.failure.kind is FailureKind.CAPACITY
+
+
+async def test_a_response_that_failed_later() -> None:
+    """After its first event it is the response's own end, and passes."""
+    created = event({"type": "response.created", "response": {"error": None}})
+    failed = event({"type": "response.failed", "response": {"error": {"code": "server_error"}}})
+    passed, _, failure = await read(ScriptedApi(streamed(created, failed)), asked("/responses"))
+    assert (passed, failure) == (created + failed, None)
 
 
 async def test_an_error_after_content() -> None:

@@ -103,6 +103,26 @@ def test_malformed_usage_never_raises(document: dict[str, Any]) -> None:
     assert usage is None or min(usage.prompt, usage.reasoning, usage.cached, usage.total) >= 0
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"total_tokens": 15},
+        {"prompt_tokens": 10, "total_tokens": 15},
+        {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 15},
+    ],
+)
+def test_the_total_is_never_undercut(raw: dict[str, Any]) -> None:
+    """What only the total tells of, as some APIs do for thinking, counts against the limits."""
+    usage = usage_of({"usage": raw})
+    assert usage is not None
+    assert usage.total == 15
+
+
+def test_true_is_no_count() -> None:
+    """JSON's true is not the number one."""
+    assert usage_of({"usage": {"prompt_tokens": True}}) is None
+
+
 def test_counts_are_never_negative() -> None:
     """Numbers that contradict each other never give a negative count."""
     usage = usage_of(
