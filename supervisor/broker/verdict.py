@@ -52,6 +52,8 @@ def judge(
     Returns:
         None when the failure is final.
     """
+    if failure.final:
+        return None
     if failure.kind is FailureKind.QUOTA:
         return Again(0.0) if refusals < MOST_REFUSALS else None
     delay = retry_delay(failure, retries=retries, most=max_retries, spread=spread)
