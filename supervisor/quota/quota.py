@@ -233,6 +233,8 @@ class Quota:
                 lenders = self._lenders(owner, priority)
                 patient = now - first_at >= room.window.span
                 if room.available(owner, lenders=lenders, patient=patient) < units:
+                    if patient and not room.counts_requests:
+                        room.owe(owner, now)
                     return self._full(room, owner, units)
         return self._accounts[owner].blocked(tokens, now)
 

@@ -74,6 +74,8 @@ class Room:
     __slots__ = (
         "_free",
         "_history_from",
+        "_owed_at",
+        "_owed_to",
         "_reserves",
         "_reviewed",
         "_saved",
@@ -89,6 +91,8 @@ class Room:
         self._free = float(window.amount)
         self._unit = 1.0
         self._saved = False
+        self._owed_to: int | None = None
+        self._owed_at = now
         self._reviewed = now
         self._history_from = now + window.span
 
@@ -116,6 +120,9 @@ class Room:
         """Start a round: forget what left the window and see what is unspoken for."""
         self.window.expire(now)
         self._saved = False
+        if self._owed_to is not None and now > self._owed_at + self.window.span:
+            # Whoever it was has left: it would have said so again in every round.
+            self._owed_to = None
         if now >= self._reviewed + self.window.span / _REVIEWS:
             self.review(now, now - self._reviewed)
         free = float(self.window.amount - self.window.used)
@@ -133,11 +140,16 @@ class Room:
     def honour(self, owner: int) -> None:
         """A class waits that has spent less than its share: its reserve comes before all else."""
         reserve = self._reserves.get(owner)
-        if reserve is None or self._free <= 0:
+        if reserve is None or self._free <= 0 or self._owed_to not in (None, owner):
             return
         lacks = max(reserve.wanted, self._unit) - reserve.held
         if lacks > 0 and self.window.used_by(owner) < reserve.share:
             self._give(reserve, lacks)
+
+    def owe(self, owner: int, now: float) -> None:
+        """A large request has stood first for a whole window: no share comes before it now."""
+        self._owed_to = owner
+        self._owed_at = now
 
     def _give(self, reserve: Reserve, units: float) -> None:
         part = min(units, self._free)
@@ -182,6 +194,8 @@ class Room:
 
     def took(self, owner: int, units: float, *, lenders: Sequence[int] = ()) -> None:
         """A request took units: what is unspoken for, then its reserves, then anybody's."""
+        if owner == self._owed_to:
+            self._owed_to = None
         self._free -= units
         if self._free >= 0:
             return

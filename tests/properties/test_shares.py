@@ -155,11 +155,6 @@ def test_nobody_slips_past_a_large_request_for_ever() -> None:
     assert large in [grant.ticket for grant in drive.grants]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a share is honoured before the room that is saved: each window the endless backlog gets"
-    " its part first, and whoever needs the rest and a little more waits for ever",
-)
 def test_a_share_does_not_keep_a_large_request_out_for_ever() -> None:
     """A request that fits into the window goes in the end, beside a class with a share, too."""
     dice = Random(1)
