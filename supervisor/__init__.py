@@ -13,13 +13,20 @@ from supervisor.errors import (
     SupervisorError,
     UpstreamError,
 )
-from supervisor.messages import JsonValue, Priority, Usage
-from supervisor.role import Answer, Context, Message, Role, ToolCall
+from supervisor.memory.words import Document, Hit, Index, Indexed, Source
+from supervisor.messages import Cost, JsonValue, Priority, Usage
+from supervisor.role import Answer, Colleague, Context, Message, Role, ToolCall
 from supervisor.stats import get_stats
 
 __all__ = [
     "Answer",
+    "Colleague",
     "Context",
+    "Cost",
+    "Document",
+    "Hit",
+    "Index",
+    "Indexed",
     "JobCancelled",
     "JobError",
     "JobFailed",
@@ -28,6 +35,7 @@ __all__ = [
     "Priority",
     "RequestError",
     "Role",
+    "Source",
     "SupervisorError",
     "ToolCall",
     "UpstreamError",

@@ -27,7 +27,7 @@ from supervisor.supervision.blocking import Frame
 from supervisor.supervision.spec import ChildSpec, Policy
 from supervisor.supervision.supervisor import Supervisor
 from supervisor.supervision.watchdog import Watch, Watchdog
-from supervisor.team.team import Desk, Team
+from supervisor.team.team import Desk, Stores, Team
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
 from supervisor.web.app import create_app
@@ -89,14 +89,13 @@ class House:
             clock=clock,
         )
         self._add_clients()
-        jobs_url, memory = _jobs_store(settings.store.url, simulated=simulated)
+        jobs_url, states = _jobs_store(settings.store.url, simulated=simulated)
         self.team = Team(
             settings,
             broker=self.broker,
             clock=clock,
             stats=self._stats,
-            jobs_url=jobs_url,
-            memory=memory,
+            stores=Stores(jobs_url, states),
         )
         self._watchdog = Watchdog(
             Watch(folders=(settings.roles.directory.absolute(),), culprit=self._culprit)

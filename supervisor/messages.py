@@ -73,6 +73,29 @@ class Usage:
         return self.prompt + self.completion + self.reasoning
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a piece of work has cost so far; costs can be added.
+
+    Attributes:
+        requests: Answers that came from the API.
+        tokens: Tokens of all kinds in them.
+        usd: Price in US dollars, as far as the API told it; None when it told none.
+    """
+
+    requests: int = 0
+    tokens: int = 0
+    usd: Decimal | None = None
+
+    def __add__(self, other: Cost) -> Cost:
+        known = [usd for usd in (self.usd, other.usd) if usd is not None]
+        return Cost(
+            self.requests + other.requests,
+            self.tokens + other.tokens,
+            sum(known, Decimal(0)) if known else None,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One thing to ask of the API.

@@ -8,13 +8,15 @@ limiter and no retry.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
-from supervisor.messages import JsonValue, Priority, Usage
+from supervisor.memory.words import Hit, Index
+from supervisor.messages import Cost, JsonValue, Priority, Usage
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -52,6 +54,21 @@ class Answer:
     message: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """A role of the team, for those that delegate.
+
+    Attributes:
+        name: What `delegate` calls it.
+        description: Its own line about itself.
+        schema: JSON schema of what it takes.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
 class Log(Protocol):
     """A bound structlog logger; `event` is a dotted name, the rest are fields."""
 
@@ -82,6 +99,48 @@ class Context(Protocol):
     @property
     def state(self) -> MutableMapping[str, JsonValue]:
         """The role's memory over jobs, reloads and restarts; written down when a job ends."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """An absolute folder of this role's own, for files; it is there."""
+        ...
+
+    @property
+    def team(self) -> Sequence[Colleague]:
+        """All roles that are there, this one included, by name."""
+        ...
+
+    @property
+    def index(self) -> Index:
+        """The index of all that is known; to find something, `search` is enough."""
+        ...
+
+    async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
+        """Find passages of the indexed folders, best first; asks no model and waits for no quota.
+
+        Args:
+            query: Words; nothing in it is syntax.
+            source: Only this folder; all when empty.
+            limit: Most to return.
+        """
+        ...
+
+    async def record(self, name: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
+        """Do something once: what it returns is durable, and a later run of the job gets that.
+
+        Args:
+            name: What it is. Equal names in one run are recorded once each, in their order.
+            call: Does it; awaited only when nothing is on record. When it raises, nothing is
+                recorded, and a later run does it again.
+
+        Raises:
+            TypeError: The result is no JSON value.
+        """
+        ...
+
+    async def cost(self) -> Cost:
+        """What this job, and all that it has delegated, has cost so far."""
         ...
 
     @overload

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supervisor.messages import JsonValue
+from supervisor.messages import Cost, JsonValue
 
 
 class JobStatus(StrEnum):
@@ -49,6 +49,7 @@ class Job:
         priority: 0 (most urgent) to 99; None for its role's own.
         runs: How often its role has been set to work on it, over all restarts.
         retries: How often somebody asked for it again after its end.
+        cost: What its own answers have cost so far, those of delegated jobs left out.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Job:
     priority: int | None
     runs: int
     retries: int
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

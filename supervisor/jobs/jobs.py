@@ -20,7 +20,7 @@ from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs, new_job_
 from supervisor.jobs.runner import Execute, Runner
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
-from supervisor.messages import JsonValue
+from supervisor.messages import Cost, JsonValue
 
 log = structlog.get_logger("supervisor.jobs")
 
@@ -192,6 +192,22 @@ class Jobs:
         return await self._store.read(
             partial(table.select_newest, role=role, status=status, limit=limit)
         )
+
+    async def set_cost(self, job_id: str, cost: Cost) -> None:
+        """Write down what a job's own answers have cost so far.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        await self._store.write(partial(table.set_cost, job_id=job_id, cost=cost))
+
+    async def cost_below(self, job_id: str) -> Cost:
+        """What all jobs that a job has delegated, and they in turn, have cost so far.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        return await self._store.read(partial(table.cost_below, job_id=job_id))
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job and all that it has delegated; one that has ended stays as it is.

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from supervisor.clock import SystemClock
 from supervisor.errors import StoreError, SupervisorError
-from supervisor.jobs.table import metadata
+from supervisor.jobs.table import add_missing_columns, metadata
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -162,6 +162,8 @@ class Store:
             event.listen(database, "connect", _prepare_sqlite)
         try:
             metadata.create_all(database)
+            with database.begin() as connection:
+                add_missing_columns(connection)
         except SQLAlchemyError as error:
             database.dispose()
             raise self._failure(error) from error

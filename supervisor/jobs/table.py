@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import sqlalchemy as sa
 
 from supervisor.errors import UnknownJob
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.verdict import Ending
+from supervisor.messages import Cost
 
 metadata = sa.MetaData()
 
@@ -48,12 +50,17 @@ jobs = sa.Table(
     sa.Column("runs", sa.Integer, nullable=False, default=0),
     sa.Column("crashes", sa.Integer, nullable=False, default=0),
     sa.Column("retries", sa.Integer, nullable=False, default=0),
+    # What its own answers have cost. A store of an earlier version gets these columns on opening.
+    sa.Column("requests", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("ticks", sa.BigInteger),
     # Finding who is next, and counting who waits, is one probe of this index.
     sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
     sa.Index("supervisor_jobs_parent", "parent"),
 )
 
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+_TICKS_PER_DOLLAR = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,15 @@ class Cancelled:
     role: str
     retries: int
     before: JobStatus
+
+
+def add_missing_columns(connection: sa.Connection) -> None:
+    """Bring a table that an earlier version has made up to date."""
+    present = {column["name"] for column in sa.inspect(connection).get_columns(jobs.name)}
+    for column in jobs.c:
+        if column.name not in present:
+            definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE {jobs.name} ADD COLUMN {definition}"))
 
 
 def insert(connection: sa.Connection, new: NewJob) -> tuple[Job, bool]:
@@ -199,6 +215,28 @@ def record_crash(connection: sa.Connection, job_id: str, *, detail: str, again: 
     )
 
 
+def set_cost(connection: sa.Connection, job_id: str, cost: Cost) -> None:
+    """Write down what a job's own answers have cost so far."""
+    ticks = None if cost.usd is None else int(cost.usd * _TICKS_PER_DOLLAR)
+    connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(requests=cost.requests, tokens=cost.tokens, ticks=ticks)
+    )
+
+
+def cost_below(connection: sa.Connection, job_id: str) -> Cost:
+    """What all that a job has delegated, and they in turn, has cost so far."""
+    below = sa.select(jobs.c.id).where(jobs.c.parent == job_id).cte("below", recursive=True)
+    below = below.union(sa.select(jobs.c.id).join(below, jobs.c.parent == below.c.id))
+    statement = sa.select(
+        sa.func.coalesce(sa.func.sum(jobs.c.requests), 0).label("requests"),
+        sa.func.coalesce(sa.func.sum(jobs.c.tokens), 0).label("tokens"),
+        sa.func.sum(jobs.c.ticks).label("ticks"),
+    ).where(jobs.c.id.in_(sa.select(below.c.id)))
+    return _cost(connection.execute(statement).mappings().one())
+
+
 def end(connection: sa.Connection, job_id: str, ending: Ending, *, now: float) -> tuple[Job, bool]:
     """Write a job's end down, unless it has ended already.
 
@@ -270,10 +308,17 @@ def _select_one(connection: sa.Connection, job_id: str) -> Job | None:
 
 
 def _job(row: sa.RowMapping | Mapping[str, object]) -> Job:
-    fields = {name: row[name] for name in Job.__slots__}
+    fields = {name: row[name] for name in Job.__slots__ if name != "cost"}
     result = row["result"]
     fields |= {
+        "cost": _cost(row),
         "input": json.loads(str(row["input"])),
         "result": None if result is None else json.loads(str(result)),
     }
     return Job(**fields)  # type: ignore[arg-type]
+
+
+def _cost(row: sa.RowMapping | Mapping[str, object]) -> Cost:
+    ticks = row["ticks"]
+    usd = None if ticks is None else Decimal(int(str(ticks))) / _TICKS_PER_DOLLAR
+    return Cost(int(str(row["requests"])), int(str(row["tokens"])), usd)

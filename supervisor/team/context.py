@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, overload
 from uuid import uuid4
 
@@ -17,12 +18,21 @@ from supervisor.broker.broker import Broker
 from supervisor.errors import JobCancelled, JobError, JobFailed
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
-from supervisor.messages import JsonValue, Request
-from supervisor.role import Answer, Log, Message
-from supervisor.team.conversation import answer_of, chat_body, delta_text, digest
+from supervisor.memory.words import Hit, Index
+from supervisor.messages import Cost, JsonValue, Request, Usage
+from supervisor.role import Answer, Colleague, Log, Message
+from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
 from supervisor.upstream.sse import EventSplitter
+from supervisor.upstream.usage import usage_of
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Accounts(Protocol):
+    """Keeps what jobs have cost; see `jobs.Jobs`."""
+
+    async def set_cost(self, job_id: str, cost: Cost) -> None: ...
+    async def cost_below(self, job_id: str) -> Cost: ...
 
 
 class Submit(Protocol):
@@ -42,12 +52,18 @@ class Means:
         model: The configured model.
         submit: Hands a delegated job in.
         wait: Waits until a job has ended.
+        accounts: Keeps what jobs have cost.
+        index: What is known; None where nothing is.
+        team: Tells who is there.
     """
 
     broker: Broker
     model: str
     submit: Submit
     wait: Callable[[str], Awaitable[Job]]
+    accounts: Accounts
+    index: Index | None
+    team: Callable[[], Sequence[Colleague]]
 
 
 class JobContext:
@@ -58,6 +74,7 @@ class JobContext:
         means: What it works with.
         priority: 0 (most urgent) to 99, own or inherited.
         state: The role's memory.
+        folder: The role's own folder.
     """
 
     def __init__(
@@ -67,11 +84,14 @@ class JobContext:
         *,
         priority: int,
         state: MutableMapping[str, JsonValue],
+        folder: Path,
     ) -> None:
         self._run = run
         self._means = means
         self._priority = priority
         self._state = state
+        self._folder = folder
+        self._cost = Cost()
         self._log: Log = structlog.get_logger("supervisor.role").bind(role=run.role, job=run.id)
 
     @property
@@ -93,6 +113,41 @@ class JobContext:
     def state(self) -> MutableMapping[str, JsonValue]:
         """The role's memory."""
         return self._state
+
+    @property
+    def folder(self) -> Path:
+        """The role's own folder."""
+        return self._folder
+
+    @property
+    def team(self) -> Sequence[Colleague]:
+        """All roles that are there."""
+        return self._means.team()
+
+    @property
+    def index(self) -> Index:
+        """The index of all that is known.
+
+        Raises:
+            JobFailed: There is none here.
+        """
+        if self._means.index is None:
+            raise JobFailed(
+                "there is no index here", hint="it comes with `python -m supervisor run`"
+            )
+        return self._means.index
+
+    async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
+        """Find passages; see `supervisor.Context.search`."""
+        return await self.index.search(query, source=source, limit=limit)
+
+    async def record(self, name: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
+        """Do something once; see `supervisor.Context.record`."""
+        return await self._run.record(digest("record", name), call)
+
+    async def cost(self) -> Cost:
+        """What this job and all that it has delegated has cost so far."""
+        return self._cost + await self._means.accounts.cost_below(self._run.id)
 
     @overload
     async def ask(
@@ -144,11 +199,24 @@ class JobContext:
             ) from error
 
     async def _send(self, body: dict[str, Any]) -> dict[str, Any]:
+        asked = False
+
         async def call() -> JsonValue:
+            nonlocal asked
             reply = await self._means.broker.ask(self._request(body, stream=False))
+            asked = True
             return reply.json()
 
-        return cast("dict[str, Any]", await self._run.record(digest(body), call))
+        document = cast("dict[str, Any]", await self._run.record(digest(body), call))
+        await self._charge(answer_of(document).usage, asked=asked)
+        return document
+
+    async def _charge(self, usage: Usage | None, *, asked: bool) -> None:
+        """Count one answer; what came from the record was written down when it was asked."""
+        usage = usage or Usage()
+        self._cost += Cost(1, usage.total, usage.cost)
+        if asked:
+            await self._means.accounts.set_cost(self._run.id, self._cost)
 
     def _request(self, body: dict[str, Any], *, stream: bool) -> Request:
         return Request(
@@ -175,14 +243,15 @@ class JobContext:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
         async def call() -> JsonValue:
-            splitter, whole = EventSplitter(), ""
+            splitter, whole, usage = EventSplitter(), "", None
             async with self._means.broker.stream(self._request(body, stream=True)) as reply:
                 async for raw in reply:
                     for event in splitter.feed(raw):
                         piece = delta_text(event.data)
+                        usage = usage_in(event.data) or usage
                         whole += piece
                         pieces.put_nowait(piece)
-            return whole
+            return {"text": whole, "usage": usage}
 
         # A task of its own, since the record is complete only after the last piece was yielded.
         recorded = asyncio.create_task(self._run.record(digest("stream", body), call))
@@ -193,9 +262,10 @@ class JobContext:
                 streamed = True
                 if piece:
                     yield piece
-            whole = await recorded
+            whole = cast("dict[str, Any]", await recorded)
+            await self._charge(usage_of(whole), asked=streamed)
             if not streamed:
-                yield str(whole)
+                yield str(whole["text"])
         finally:
             if not recorded.done():
                 recorded.cancel()

@@ -92,3 +92,14 @@ def delta_text(data: bytes) -> str:
     except (ValueError, LookupError, TypeError, AttributeError):
         # Usage chunks, comments and `[DONE]` add no text.
         return ""
+
+
+def usage_in(data: bytes) -> JsonValue:
+    """The usage that one event of a streamed chat completion carries, as the API wrote it."""
+    if b'"usage"' not in data:
+        return None
+    try:
+        usage: JsonValue = json.loads(data).get("usage")
+    except (ValueError, AttributeError):
+        return None
+    return usage

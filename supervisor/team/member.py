@@ -8,7 +8,7 @@ and back-off apply to it; a reload puts a new instance in place and lets the old
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from supervisor.errors import InvalidJobInput
 from supervisor.loading.plugin import LoadedRole, unload
@@ -161,6 +162,15 @@ class Member:
             _log.error("team.retired_role_crashed", role=self.loaded.name, error=repr(error))
         elif self._crash is not None and not self._crash.done():
             self._crash.set_result(error)
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """JSON schema of what it takes; empty where its type has none."""
+        adapter: TypeAdapter[Any] = TypeAdapter(self.loaded.input_type)
+        try:
+            return adapter.json_schema()
+        except PydanticInvalidForJsonSchema:
+            return {}
 
     def check_input(self, value: Any) -> JsonValue:
         """A job's input as the JSON value that is stored.

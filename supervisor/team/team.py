@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ from supervisor.jobs.job import JobsSnapshot
 from supervisor.loading.inventory import Inventory, load_all
 from supervisor.loading.plugin import LoadedRole
 from supervisor.loading.watch import watch
+from supervisor.memory.words import Index
 from supervisor.messages import JsonValue, TrafficClass
+from supervisor.role import Colleague
 from supervisor.stats import Stats, provider
 from supervisor.supervision.child import ChildSnapshot
 from supervisor.supervision.crash import traceback_text
@@ -48,6 +50,21 @@ _LOOK = 0.5
 """Seconds between looks at which roles can take jobs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the team keeps what outlives the process.
+
+    Attributes:
+        jobs: URL of the jobs' database.
+        states: Folder of the roles' states and files.
+        index: What is known; None for nothing.
+    """
+
+    jobs: str
+    states: Path
+    index: Index | None = None
+
+
 class Team:
     """All roles.
 
@@ -56,8 +73,7 @@ class Team:
         broker: The way to the key.
         clock: Tells the time.
         stats: What `get_stats()` answers.
-        jobs_url: Where jobs are kept.
-        memory: Folder of the roles' states; None keeps them in memory.
+        stores: Where it keeps what outlives the process.
     """
 
     def __init__(
@@ -67,21 +83,28 @@ class Team:
         broker: Broker,
         clock: Clock,
         stats: Callable[[], Stats],
-        jobs_url: str,
-        memory: Path | None,
+        stores: Stores,
     ) -> None:
         self._settings = settings
         self._broker = broker
         self._clock = clock
         self._stats = stats
-        self._memory = memory
+        self._states = stores.states.absolute()
         self._directory = settings.roles.directory
         self._inventory: Inventory | None = None
         self._members: dict[str, Member] = {}
         self._lock = anyio.Lock()
         self._supervisor = self._supervise()
-        self.jobs = Jobs(url=jobs_url, execute=self._execute, clock=clock)
-        self._means = Means(broker, settings.model, self._delegated, self.jobs.wait)
+        self.jobs = Jobs(url=stores.jobs, execute=self._execute, clock=clock)
+        self._means = Means(
+            broker,
+            settings.model,
+            self._delegated,
+            self.jobs.wait,
+            accounts=self.jobs,
+            index=stores.index,
+            team=self._colleagues,
+        )
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -191,8 +214,8 @@ class Team:
         _log.info("team.role_left", role=name)
 
     async def _add(self, loaded: LoadedRole, traffic_class: TrafficClass) -> None:
-        file = None if self._memory is None else self._memory / f"{loaded.name}.json"
-        state = RoleState(file)
+        await anyio.Path(self._states, loaded.name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = RoleState(self._states / f"{loaded.name}.json")
         await state.load()
         self._broker.set_class(traffic_class)
         self._members[loaded.name] = Member(loaded, state)
@@ -297,6 +320,7 @@ class Team:
                 self._means,
                 priority=own if run.priority is None else run.priority,
                 state=member.state,
+                folder=self._states / run.role,
             )
             job = parse_input(instance.loaded, run.input)
             try:
@@ -314,6 +338,12 @@ class Team:
                     await member.state.save()
 
     # -- views ------------------------------------------------------------------------------------
+
+    def _colleagues(self) -> tuple[Colleague, ...]:
+        return tuple(
+            Colleague(name, member.loaded.role_class.description, member.input_schema)
+            for name, member in sorted(self._members.items())
+        )
 
     def names(self) -> Mapping[str, Member]:
         """The roles by name."""

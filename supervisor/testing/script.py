@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints, overload
 
 import structlog
 from pydantic import BaseModel, TypeAdapter
 
 from supervisor.errors import JobFailed
-from supervisor.messages import JsonValue
-from supervisor.role import Answer, Log, Message, Role
+from supervisor.memory.words import Hit, Index
+from supervisor.messages import Cost, JsonValue
+from supervisor.role import Answer, Colleague, Log, Message, Role
 
 Model = TypeVar("Model", bound=BaseModel)
 Input = TypeVar("Input")
@@ -46,6 +48,9 @@ class ScriptedContext:
         answers: What the model says, in this order.
         delegated: Results of delegated jobs, by role, in this order.
         state: What the role remembers at first.
+        index: What is known; nothing when left out.
+        team: Who is there.
+        folder: The role's own folder.
 
     Attributes:
         asked: What was asked so far.
@@ -58,10 +63,17 @@ class ScriptedContext:
         *,
         delegated: Mapping[str, Sequence[JsonValue | Exception]] | None = None,
         state: MutableMapping[str, JsonValue] | None = None,
+        index: Index | None = None,
+        team: Sequence[Colleague] = (),
+        folder: Path | None = None,
     ) -> None:
         self._answers = list(answers)
         self._delegated = {role: list(results) for role, results in (delegated or {}).items()}
         self._state: MutableMapping[str, JsonValue] = {} if state is None else state
+        self._index = index
+        self._team = tuple(team)
+        self._folder = folder
+        self._cost = Cost()
         self._log: Log = structlog.get_logger("supervisor.role")
         self.asked: list[Asked] = []
         self.jobs: list[tuple[str, Any]] = []
@@ -85,6 +97,47 @@ class ScriptedContext:
     def state(self) -> MutableMapping[str, JsonValue]:
         """The mapping given."""
         return self._state
+
+    @property
+    def folder(self) -> Path:
+        """The folder given.
+
+        Raises:
+            JobFailed: None was given.
+        """
+        if self._folder is None:
+            raise JobFailed("the script has no folder", hint="ScriptedContext(folder=tmp_path)")
+        return self._folder
+
+    @property
+    def team(self) -> Sequence[Colleague]:
+        """The team given."""
+        return self._team
+
+    @property
+    def index(self) -> Index:
+        """The index given.
+
+        Raises:
+            JobFailed: None was given.
+        """
+        if self._index is None:
+            raise JobFailed("the script has no index", hint="ScriptedContext(index=...)")
+        return self._index
+
+    async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
+        """What the index given finds; nothing without one."""
+        if self._index is None:
+            return []
+        return await self._index.search(query, source=source, limit=limit)
+
+    async def record(self, name: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
+        """Do it; a script has only one run."""
+        return await call()
+
+    async def cost(self) -> Cost:
+        """What the answers so far have cost, by their usage."""
+        return self._cost
 
     @overload
     async def ask(
@@ -128,6 +181,8 @@ class ScriptedContext:
         if isinstance(said, Exception):
             raise said
         answer = _answer(said)
+        usage = answer.usage
+        self._cost += Cost(1, usage.total, usage.cost) if usage else Cost(1)
         return answer if schema is None else schema.model_validate_json(answer.text)
 
     async def stream(

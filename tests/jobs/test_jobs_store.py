@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,7 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from supervisor.errors import StoreError, UnknownJob
+from supervisor.jobs import table
 from supervisor.jobs.store import Store
+from supervisor.messages import Cost
 
 
 @pytest.fixture
@@ -176,3 +179,26 @@ async def test_a_change_is_made_although_its_caller_was_cancelled(store: Store) 
         tasks.cancel_scope.cancel()
     await store.close()
     assert made == [1]
+
+
+async def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Columns that came later are added on opening, and old rows read as if they cost nothing."""
+    url = f"sqlite:///{tmp_path}/old.sqlite"
+    store = Store(url)
+    await store.open()
+    new = table.NewJob(
+        id="a", role="r", key="", parent="", priority=None, input="1", created=1_800_000_000.0
+    )
+    await store.write(partial(table.insert, new=new))
+    for column in ("requests", "tokens", "ticks"):
+        await store.write(partial(_drop, column=column))
+    await store.close()
+    store = Store(url)
+    await store.open()
+    job = await store.read(partial(table.select, job_id="a"))
+    await store.close()
+    assert (job.id, job.cost) == ("a", Cost())
+
+
+def _drop(connection: sa.Connection, column: str) -> None:
+    connection.execute(sa.text(f"ALTER TABLE {table.jobs.name} DROP COLUMN {column}"))

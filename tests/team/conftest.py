@@ -17,7 +17,8 @@ from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.load import load_settings
 from supervisor.ledger.memory import MemoryLedger
-from supervisor.team.team import Team
+from supervisor.memory.words import Index
+from supervisor.team.team import Stores, Team
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
 
@@ -65,6 +66,7 @@ class House:
     folder: Path
     api: Api
     roles: Path
+    index: Index | None = None
 
     def write(self, name: str, code: str) -> None:
         """Write a role's file, as if just edited."""
@@ -90,8 +92,9 @@ class House:
             broker=broker,
             clock=clock,
             stats=lambda: {"here": True},
-            jobs_url=f"sqlite:///{self.folder}/jobs.sqlite",
-            memory=self.folder / "state",
+            stores=Stores(
+                f"sqlite:///{self.folder}/jobs.sqlite", self.folder / "state", self.index
+            ),
         )
         await team.load()
         async with anyio.create_task_group() as tasks:

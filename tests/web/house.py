@@ -31,7 +31,7 @@ from supervisor.errors import PluginInvalid, UnknownJob, UnknownRole
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit
-from supervisor.messages import JsonValue, TrafficClass
+from supervisor.messages import Cost, JsonValue, TrafficClass
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
@@ -245,6 +245,7 @@ class PaperJobs:
             priority=priority,
             runs=0,
             retries=0,
+            cost=Cost(),
         )
         self.kept[job.id] = job
         return job

@@ -1,0 +1,1 @@
+"""What do we know? Folders and repositories, indexed, and searched by words."""
