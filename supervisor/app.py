@@ -19,7 +19,9 @@ from anyio.abc import TaskStatus
 from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
+from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.memory import MemoryLedger
+from supervisor.ledger.sqlite import KEPT, SqliteLedger
 from supervisor.logs import configure
 from supervisor.messages import Priority, TrafficClass
 from supervisor.stats import Stats
@@ -80,8 +82,8 @@ class House:
             connect_timeout=settings.upstream.connect_timeout,
         )
         quota = settings.quota
-        longest = max((limit.period for limit in quota.in_force), default=0.0)
-        ledger = MemoryLedger(kept=longest + quota.jitter)
+        ledger = _ledger(settings, simulated=simulated)
+        self._ledger = ledger
         self.broker = Broker(
             BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
             upstream=self._upstream,
@@ -117,6 +119,7 @@ class House:
     def tree(self) -> Supervisor:
         """The supervision tree; whoever comes later depends on those before."""
         children = (
+            ChildSpec("ledger", self._ledger.run),
             ChildSpec("broker", self.broker.run),
             ChildSpec("roles", self.team.run, shutdown=15.0),
             ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
@@ -186,6 +189,17 @@ class House:
 
     def _age(self) -> float:
         return self._clock.monotonic() - self._started
+
+
+def _ledger(settings: Settings, *, simulated: bool) -> Ledger:
+    """Where attempts are written down: the store's file; in memory where it is a server."""
+    quota, url = settings.quota, settings.store.url
+    longest = max((limit.period for limit in quota.in_force), default=0.0) + quota.jitter
+    if not url.startswith("sqlite:///"):
+        return MemoryLedger(kept=longest)
+    file = Path(url.removeprefix("sqlite:///"))
+    mark = "-simulated" if simulated else ""
+    return SqliteLedger(file.with_name(f"{file.stem}{mark}{file.suffix}"), kept=max(longest, KEPT))
 
 
 def _jobs_store(url: str, *, simulated: bool) -> tuple[str, Path]:

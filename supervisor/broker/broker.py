@@ -114,6 +114,7 @@ class Broker:
     async def _restore(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.wall()
         spent = await self._ledger.spent_since(wall - self._quota.longest())
+        ends: list[tuple[float, int, int]] = []
         for attempt in spent:
             account = self._accounts.get(attempt.traffic_class)
             owner = (
@@ -122,8 +123,12 @@ class Broker:
                 else self._dispatcher.set_class(TrafficClass(attempt.traffic_class))
             )
             # A clock set back must not make an attempt look newer than now.
-            at = now - max(0.0, wall - attempt.granted)
-            self._quota.restore(owner, attempt.tokens, at)
+            self._quota.restore(owner, now - max(0.0, wall - attempt.granted))
+            # What was under way when the process died may be finished by the API this moment.
+            ended = wall if attempt.ended is None else attempt.ended
+            ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
+        for at, owner, tokens in sorted(ends):
+            self._quota.restore_tokens(owner, tokens, at)
 
     def set_class(self, traffic_class: TrafficClass) -> None:
         """Add a role or client, or change its priority, share, ceiling or bounds."""
@@ -302,8 +307,10 @@ class Broker:
         """
         while True:
             await entry.granted()
-            late = self._clock.monotonic() - entry.granted_at
-            if late <= self._stale_after:
+            now = self._clock.monotonic()
+            late = now - entry.granted_at
+            # While the grant was written down, another attempt may have been refused.
+            if late <= self._stale_after and not self._quota.pause.closed(now):
                 return
             _log.warning("broker.grant_stale", late=round(late, 3), request=entry.request.id)
             self._books.settle(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+import anyio
+from anyio.abc import TaskStatus
+
 from supervisor.ledger.attempt import Attempt, Settlement
 
 
@@ -18,11 +21,13 @@ class Spent:
         traffic_class: Whom it counts for.
         granted: Unix time in seconds.
         tokens: Used, or reserved where it was never settled.
+        ended: Unix time in seconds; None where it was never settled.
     """
 
     traffic_class: str
     granted: float
     tokens: int
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,14 @@ class UsageRow:
 class Ledger(Protocol):
     """Attempts, written down before and after sending."""
 
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Be open, and keep it small, until cancelled; what is left is written down then.
+
+        Raises:
+            StoreError: It cannot be used.
+        """
+        ...
+
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """Write attempts down, in one transaction; returns when they are safe.
 
@@ -76,7 +89,7 @@ class Ledger(Protocol):
         ...
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
-        """Attempts granted at or after a Unix time, oldest first."""
+        """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
         ...
 
     async def usage(self) -> Sequence[UsageRow]:

@@ -8,6 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import anyio
+from anyio.abc import TaskStatus
+
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent, UsageRow
 
@@ -24,14 +27,19 @@ class MemoryLedger:
     def __init__(self, *, kept: float = _KEPT) -> None:
         self._kept = kept
         self._attempts: deque[tuple[str, Attempt]] = deque()
-        self._actual: dict[str, int] = {}
+        self._ends: dict[str, tuple[int, float | None]] = {}
         self._rows: dict[tuple[str, str, str], UsageRow] = {}
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """There is nothing to open."""
+        task_status.started()
+        await anyio.sleep_forever()
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """Remember attempts that are about to be sent."""
         for attempt in attempts:
             self._attempts.append((attempt.id, attempt))
-            self._actual[attempt.id] = attempt.tokens
+            self._ends[attempt.id] = attempt.tokens, None
             key = _key(attempt)
             row = self._rows.get(key) or UsageRow(*key, 0, 0, 0, 0, 0, 0, 0, Decimal(0))
             self._rows[key] = replace(row, attempts=row.attempts + 1)
@@ -39,12 +47,12 @@ class MemoryLedger:
             self._attempts
             and self._attempts[0][1].granted < self._attempts[-1][1].granted - self._kept
         ):
-            self._actual.pop(self._attempts.popleft()[0], None)
+            self._ends.pop(self._attempts.popleft()[0], None)
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Remember how an attempt ended."""
-        if attempt.id in self._actual:
-            self._actual[attempt.id] = settlement.tokens
+        if attempt.id in self._ends:
+            self._ends[attempt.id] = settlement.tokens, attempt.granted + settlement.latency
         key, usage = _key(attempt), settlement.usage
         row = self._rows[key]
         self._rows[key] = replace(
@@ -59,11 +67,11 @@ class MemoryLedger:
         )
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
-        """Attempts granted at or after a Unix time, oldest first."""
+        """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
         spent = [
-            Spent(attempt.traffic_class, attempt.granted, self._actual[key])
+            Spent(attempt.traffic_class, attempt.granted, *self._ends[key])
             for key, attempt in self._attempts
-            if attempt.granted >= moment
+            if max(attempt.granted, self._ends[key][1] or 0.0) >= moment
         ]
         # A clock that was set back writes later attempts down with earlier moments.
         return sorted(spent, key=lambda one: one.granted)

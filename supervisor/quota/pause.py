@@ -64,6 +64,10 @@ class Pause:
             return 0
         return 1 if self._waiting else float("inf")
 
+    def closed(self, now: float) -> bool:
+        """Whether nothing may be sent at all, not even what was granted a moment ago."""
+        return self._by_hand or now < self._until
+
     def opens_at(self) -> float:
         """Monotonic seconds at which to look again; infinity while paused by hand."""
         if self._by_hand:

@@ -370,27 +370,30 @@ class Quota:
                     strictness.refused(now)
         return fresh
 
-    def restore(self, owner: int, tokens: int, at: float) -> None:
-        """Count an attempt of before a restart.
+    def restore(self, owner: int, at: float) -> None:
+        """Count an attempt of before a restart; its tokens apart, since they count from its end.
 
         Args:
             owner: Its class's number.
-            tokens: What it used, or its reservation where that is unknown.
             at: When it was granted, in monotonic seconds of this process; ascending over calls.
         """
         for room in self._requests:
             assert isinstance(room.window, RequestWindow)
             room.window.take(at, owner)
-        for room in self._tokens:
-            assert isinstance(room.window, TokenWindow)
-            room.window.settle(at, owner, reserved=0, actual=tokens)
         for strictness in self._strictness:
             strictness.take(at)
-        account = self._accounts[owner]
-        for ceiling in account.ceilings:
+        for ceiling in self._accounts[owner].ceilings:
             ceiling.take(at, owner)
-        for ceiling_tokens in account.ceilings_tokens:
-            ceiling_tokens.settle(at, owner, reserved=0, actual=tokens)
+
+    def restore_tokens(self, owner: int, tokens: int, at: float) -> None:
+        """Count the tokens of an attempt of before a restart.
+
+        Args:
+            owner: Its class's number.
+            tokens: What it used, or its reservation where that is unknown.
+            at: When it ended, in monotonic seconds of this process; ascending over calls.
+        """
+        self.settle(owner, reserved=0, actual=tokens, now=at)
 
     # -- views ----------------------------------------------------------------------------------
 

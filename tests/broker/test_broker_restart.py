@@ -184,11 +184,6 @@ async def test_a_long_ceiling_is_kept_over_restarts(virtual: LoopClock) -> None:
         assert (await desk.ask("b")).wait > 2_900.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Spent has only the moment of the grant, TokenWindow counts from the settlement: an"
-    " answer that took long is forgotten early, or not read back at all",
-)
 async def test_long_answers_count_over_restarts(virtual: LoopClock) -> None:
     """Tokens of an answer count for W + J from its end, with a restart in between or without."""
     limits = "100 requests / minute", "9000 tokens / minute"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from supervisor.clock import LoopClock
 from tests.broker.desk import at_work, most_within
 from tests.broker.ledgers import WatchedLedger
-from tests.upstream.api import ScriptedApi
+from tests.upstream.api import QUOTA, Answer, ScriptedApi
 
 MINUTE = "100 requests / minute"
 
@@ -128,3 +129,18 @@ async def test_a_blocked_loop_breaks_no_window() -> None:
             desk.start(name)
         await desk.until(*names)
         assert most_within(arrived, 5.0) == 2
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_grant_that_a_refusal_overtook_is_not_sent() -> None:
+    """What was decided before a 429 and written down after it waits for the pause to end."""
+    api = ScriptedApi(Answer(429, QUOTA.body, after=0.05), default=Answer())
+    async with at_work(LoopClock(), MINUTE, api=api) as desk:
+        desk.start("first")
+        await anyio.sleep(0.01)
+        desk.ledger.slow = 0.1
+        desk.start("second")
+        await desk.until("first", "second")
+        assert api.times[1] >= 1.0
+        assert "stale" in desk.ledger.outcomes
+        assert desk.replies.keys() == {"first", "second"}

@@ -1,13 +1,17 @@
 """The contract of every ledger, whatever it keeps its attempts in.
 
-SQLite and PostgreSQL join by adding a factory to `LEDGERS`.
+PostgreSQL joins by adding a factory to `LEDGERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,19 +19,33 @@ from hypothesis import strategies as st
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
+from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
-from supervisor.testing import run_virtual
 
-LEDGERS: dict[str, Callable[[], Ledger]] = {"memory": MemoryLedger}
+LEDGERS: dict[str, Callable[[Path], Ledger]] = {
+    "memory": lambda _: MemoryLedger(),
+    "sqlite": lambda folder: SqliteLedger(folder / "ledger.sqlite"),
+}
 NOON = 1_800_014_400.0
 """Unix time of 2027-01-15 12:00 UTC."""
 DAY = 86_400.0
 
 
 @pytest.fixture(params=LEDGERS)
-def ledger(request: pytest.FixtureRequest) -> Ledger:
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Ledger]:
     """A ledger without attempts."""
-    return LEDGERS[request.param]()
+    ledger = LEDGERS[request.param](tmp_path)
+    async with at_work(ledger):
+        yield ledger
+
+
+@asynccontextmanager
+async def at_work(ledger: Ledger) -> AsyncGenerator[None]:
+    """A ledger that is open."""
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(ledger.run)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 def attempt(
@@ -112,15 +130,24 @@ async def test_an_unsettled_attempt_counts_its_reservation(ledger: Ledger) -> No
 async def test_a_settled_attempt_counts_what_it_used(
     ledger: Ledger, settlement: Settlement, tokens: int
 ) -> None:
-    """The settlement's tokens take the place of the reservation, at the moment of the grant."""
+    """The settlement's tokens take the place of the reservation, and its end is known."""
     first, second = attempt("a"), attempt("b", NOON + 1)
     await ledger.record([first])
     await ledger.record([second])
     ledger.settle(first, settlement)
     assert list(await ledger.spent_since(NOON)) == [
-        Spent("code", NOON, tokens),
+        Spent("code", NOON, tokens, NOON + settlement.latency),
         Spent("code", NOON + 1, 1_000),
     ]
+
+
+async def test_a_long_answer_is_read_back_by_its_end(ledger: Ledger) -> None:
+    """What was granted before the moment and ended after it is there: its tokens still count."""
+    first, second = attempt("a", tokens=5), attempt("b", NOON + 1, tokens=6)
+    await ledger.record([first, second])
+    ledger.settle(first, Settlement(200, "answered", None, 90.0, 7))
+    ledger.settle(second, Settlement(200, "answered", None, 1.0, 8))
+    assert list(await ledger.spent_since(NOON + 60)) == [Spent("code", NOON, 7, NOON + 90)]
 
 
 async def test_a_reading_does_not_change(ledger: Ledger) -> None:
@@ -208,22 +235,28 @@ ENDS = st.none() | st.builds(
     st.floats(0, 3_600),
 )
 def test_the_books_are_right(
-    make: Callable[[], Ledger],
+    make: Callable[[Path], Ledger],
     entries: list[tuple[float, int, Settlement | None]],
     moment: float,
 ) -> None:
     """Whatever was written down, what is read back agrees with it to the last token and cent."""
 
-    async def keep() -> None:
-        ledger = make()
+    async def keep(folder: str) -> None:
+        ledger = make(Path(folder))
+        async with at_work(ledger):
+            await keep_books(ledger)
+
+    async def keep_books(ledger: Ledger) -> None:
         expected: list[Spent] = []
         for number, (at, tokens, end) in enumerate(sorted(entries, key=lambda entry: entry[0])):
             one = attempt(str(number), NOON + at, tokens=tokens)
             await ledger.record([one])
             if end is not None:
                 ledger.settle(one, end)
-            if NOON + at >= NOON + moment:
-                expected.append(Spent("code", NOON + at, end.tokens if end else tokens))
+            ended = None if end is None else NOON + at + end.latency
+            if (ended or NOON + at) >= NOON + moment:
+                used = tokens if end is None else end.tokens
+                expected.append(Spent("code", NOON + at, used, ended))
         assert list(await ledger.spent_since(NOON + moment)) == expected
         usages = [end.usage for _, _, end in entries if end is not None and end.usage is not None]
         for row in await ledger.usage():
@@ -232,4 +265,5 @@ def test_the_books_are_right(
             assert row.prompt == sum(usage.prompt for usage in usages)
             assert row.cost == sum((usage.cost or Decimal(0) for usage in usages), Decimal(0))
 
-    run_virtual(keep)
+    with TemporaryDirectory() as folder:
+        anyio.run(keep, folder)

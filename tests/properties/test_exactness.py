@@ -225,7 +225,7 @@ def test_a_restart_never_has_a_fresh_burst(
     successor = again.drive = Drive(limits, *team, jitter=jitter, granted=again.granted)
     successor.now = drive.now
     for grant in drive.grants:
-        successor.quota.restore(successor.owners[grant.name], 0, grant.at)
+        successor.quota.restore(successor.owners[grant.name], grant.at)
     for one in team:
         for _ in range(8):
             successor.submit(one.name)

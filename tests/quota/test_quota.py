@@ -183,7 +183,8 @@ def test_attempts_of_before_a_restart_count() -> None:
     one = quota("10 requests / minute", "100 tokens / minute")
     one.set_class(TrafficClass("code", ceiling=("3 requests / minute",)))
     for second in (-30.0, -20.0, -10.0):
-        one.restore(0, 25, at(second))
+        one.restore(0, at(second))
+        one.restore_tokens(0, 25, at(second))
     requests, tokens = one.snapshot(at(0.0)).windows
     assert (requests.used, tokens.used, requests.spent) == (3, 75, {"code": 3})
     assert obstacle(one, now=0.0) == (Obstacle.CEILING, 30.0)
@@ -322,7 +323,7 @@ def test_a_restart_has_no_fresh_burst() -> None:
     """A burst that was sent just before a restart is not sent again right after it."""
     one = quota("60 requests / minute burst 3", jitter=0.0)
     for _ in range(3):
-        one.restore(0, 0, at(-0.1))
+        one.restore(0, at(-0.1))
     assert send(one, 3) == 0
 
 
@@ -330,5 +331,5 @@ def test_a_restart_does_not_empty_a_ceiling_on_tokens() -> None:
     """Tokens that a class used before a restart count against its ceiling after it."""
     one = quota("100000 tokens / minute")
     one.set_class(TrafficClass("code", ceiling=("1000 tokens / minute",)))
-    one.restore(0, 1_000, at(-1.0))
+    one.restore_tokens(0, 1_000, at(-1.0))
     assert send(one, 1, tokens=500) == 0

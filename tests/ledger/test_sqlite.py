@@ -1,0 +1,165 @@
+"""The SQLite ledger beyond the contract: kills, full disks, strange files, and its size."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from supervisor.errors import StoreError
+from supervisor.ledger import rows
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Spent
+from supervisor.ledger.sqlite import SqliteLedger
+from supervisor.messages import Usage
+
+NOON = 1_800_014_400.0
+
+
+def attempt(name: str, granted: float = NOON) -> Attempt:
+    """An attempt as the broker writes it down."""
+    return Attempt(f"{name}/1", "code", "grok-4.7", "", granted, 0.0, 10)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the ledger lies."""
+    return tmp_path / "new" / "ledger.sqlite"
+
+
+async def test_another_process_reads_what_this_one_wrote(file: Path) -> None:
+    """A ledger opened again has all attempts, settled or not, and all sums."""
+    first = SqliteLedger(file)
+    await first.record([attempt("a"), attempt("b")])
+    first.settle(attempt("a"), Settlement(200, "answered", Usage(3, 4, 0, 0, Decimal("0.5")), 1, 7))
+    await first.aclose()
+    second = SqliteLedger(file)
+    assert list(await second.spent_since(NOON)) == [
+        Spent("code", NOON, 7, NOON + 1),
+        Spent("code", NOON, 10, None),
+    ]
+    (row,) = await second.usage()
+    assert (row.attempts, row.answered, row.prompt, row.cost) == (2, 1, 3, Decimal("0.5"))
+    await second.aclose()
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from supervisor.ledger.attempt import Attempt
+from supervisor.ledger.sqlite import SqliteLedger
+
+async def main():
+    ledger = SqliteLedger(Path(sys.argv[1]))
+    await ledger.record([Attempt(f"{n}/1", "code", "m", "", 1.8e9, 0.0, n) for n in range(100)])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_what_was_recorded_outlives_a_kill(file: Path) -> None:
+    """As soon as `record` has returned, kill -9 changes nothing."""
+    ended = await anyio.run_process(
+        [sys.executable, "-c", KILLED, str(file)], check=False, stderr=subprocess.STDOUT
+    )
+    assert ended.returncode == -9, ended.stdout.decode()
+    ledger = SqliteLedger(file)
+    assert [one.tokens for one in await ledger.spent_since(0.0)] == list(range(100))
+    await ledger.aclose()
+
+
+async def test_only_its_owner_can_read_it(file: Path) -> None:
+    """The file and a folder made for it are closed to others."""
+    ledger = SqliteLedger(file)
+    await ledger.record([attempt("a")])
+    await ledger.aclose()
+    assert stat.S_IMODE((await anyio.Path(file).stat()).st_mode) == 0o600
+    assert stat.S_IMODE((await anyio.Path(file.parent).stat()).st_mode) == 0o700
+
+
+async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    """What cannot be written is an error that names the file, and nothing may be sent."""
+    file = tmp_path / "ledger.sqlite"
+    await anyio.Path(file).write_text("no database at all, but long enough to be looked at\n" * 40)
+    ledger = SqliteLedger(file)
+    with pytest.raises(StoreError, match=r"ledger\.sqlite failed: file is not a database"):
+        await ledger.record([attempt("a")])
+    with pytest.raises(StoreError):
+        await ledger.usage()
+
+
+async def test_many_at_once_share_few_transactions(file: Path) -> None:
+    """A thousand attempts recorded side by side are all there, in order of their grants."""
+    ledger = SqliteLedger(file)
+    async with anyio.create_task_group() as tasks:
+        for number in range(1_000):
+            tasks.start_soon(ledger.record, [attempt(str(number), NOON + number)])
+    spent = await ledger.spent_since(0.0)
+    assert [one.granted for one in spent] == [NOON + number for number in range(1_000)]
+    await ledger.aclose()
+
+
+async def test_a_cancelled_writer_is_written_down(file: Path) -> None:
+    """An attempt whose writer gave up may have been sent: it counts."""
+    ledger = SqliteLedger(file)
+    await ledger.record([attempt("a")])
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await ledger.record([attempt("b")])
+    assert scope.cancelled_caught
+    assert len(await ledger.spent_since(0.0)) == 2
+    await ledger.aclose()
+
+
+async def test_a_settlement_survives_a_busy_file(file: Path) -> None:
+    """What could not be written at first goes with the next transaction, exactly once."""
+    ledger = SqliteLedger(file)
+    await ledger.record([attempt("a")])
+
+    def rename(old: str, new: str) -> None:
+        other = sqlite3.connect(file)
+        other.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        other.commit()
+        other.close()
+
+    await anyio.to_thread.run_sync(rename, "hours", "away")
+    ledger.settle(attempt("a"), Settlement(200, "answered", Usage(1, 2), 1.0, 3))
+    with pytest.raises(StoreError, match="hours"):
+        await ledger.record([attempt("b")])
+    await anyio.to_thread.run_sync(rename, "away", "hours")
+    await ledger.record([attempt("c")])
+    (row,) = await ledger.usage()
+    assert (row.attempts, row.answered, row.prompt) == (2, 1, 1)
+    await ledger.aclose()
+
+
+async def test_old_attempts_go_and_their_sums_stay(file: Path) -> None:
+    """Removing single attempts changes no usage, and removes no younger one."""
+
+    def forget() -> list[bool]:
+        connection = rows.connect(file)
+        with connection:
+            more = [rows.forget(connection, NOON + 5)]
+        connection.close()
+        return more
+
+    ledger = SqliteLedger(file)
+    await ledger.record([attempt(str(number), NOON + number) for number in range(10)])
+    await ledger.aclose()
+    assert await anyio.to_thread.run_sync(forget) == [False]
+    ledger = SqliteLedger(file)
+    assert [one.granted for one in await ledger.spent_since(0.0)] == [
+        NOON + n for n in range(5, 10)
+    ]
+    assert sum(row.attempts for row in await ledger.usage()) == 10
+    await ledger.aclose()
+    assert "ledger.sqlite" in repr(ledger)
