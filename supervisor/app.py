@@ -21,6 +21,7 @@ from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.memory import MemoryLedger
+from supervisor.ledger.owner import Ownership
 from supervisor.ledger.sqlite import KEPT, SqliteLedger
 from supervisor.logs import configure
 from supervisor.messages import Priority, TrafficClass
@@ -36,6 +37,7 @@ from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
 from supervisor.web.server import serve
 from supervisor.web.version import version
+from supervisor.web.waiting import create_waiting_room
 
 _log = structlog.get_logger("supervisor.app")
 
@@ -43,7 +45,10 @@ _DRAIN = 20.0
 """Seconds for which answers under way may still come after SIGTERM; Render allows 30 in all."""
 _LAST_WORDS = 2.0
 """Seconds that the web server still gives after that."""
+_LOOK = 0.5
+"""Seconds between two looks whether the other process has let go of the key."""
 _SIMULATED_KEY = "xai-simulated"
+_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class House:
         quota = settings.quota
         ledger = _ledger(settings, simulated=simulated)
         self._ledger = ledger
+        self._owner = _ownership(settings, simulated=simulated)
         self.broker = Broker(
             BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
             upstream=self._upstream,
@@ -91,7 +97,7 @@ class House:
             clock=clock,
         )
         self._add_clients()
-        jobs_url, states = _jobs_store(settings.store.url, simulated=simulated)
+        jobs_url, states = _jobs_store(settings, simulated=simulated)
         self.team = Team(
             settings,
             broker=self.broker,
@@ -116,6 +122,48 @@ class House:
             version=version(),
         )
 
+    async def become_owner(self) -> bool:
+        """Wait until no other process holds the key; says so at the door meanwhile.
+
+        Returns:
+            False when a signal came first.
+
+        Raises:
+            StoreError: The lock cannot be taken.
+            ConfigError: The address cannot be listened on, as on one machine with the owner's.
+        """
+        owner = self._owner
+        if owner is None or await owner.acquire_nowait():
+            return True
+        reason = f"another process owns the key: it holds {owner.path}"
+        _log.warning("app.waiting", reason=reason)
+        web, room = self._settings.web, create_waiting_room(reason)
+        owned = False
+
+        async def look() -> None:
+            nonlocal owned
+            # The other process ends without telling us.
+            while not await owner.acquire_nowait():  # noqa: ASYNC110
+                await anyio.sleep(_LOOK)
+            owned = True
+            tasks.cancel_scope.cancel()
+
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(partial(serve, room, web.host, web.port, grace=0.0))
+                tasks.start_soon(look)
+                async for number in signals:
+                    _log.info("app.stopping", signal=signal.Signals(number).name)
+                    tasks.cancel_scope.cancel()
+        return owned
+
+    async def aclose(self) -> None:
+        """Let go of the key and of the connections to the API."""
+        with anyio.CancelScope(shield=True):
+            await self._upstream.aclose()
+            if self._owner is not None:
+                await self._owner.release()
+
     def tree(self) -> Supervisor:
         """The supervision tree; whoever comes later depends on those before."""
         children = (
@@ -135,27 +183,23 @@ class House:
         Raises:
             SupervisorError: It could not start, or something essential kept crashing.
         """
-        try:
-            await self.team.load()
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async with anyio.create_task_group() as tasks:
-                    await tasks.start(self.tree().run)
-                    # A full collection of all that was imported takes 50 ms and more, in which
-                    # every grant would go stale. What is here now stays: leave it out from now on.
-                    gc.collect()
-                    gc.freeze()
-                    self._state = ""
-                    _log.info("app.ready", seconds=round(self._age(), 3), port=self.port)
-                    task_status.started()
-                    async for number in signals:
-                        _log.info("app.stopping", signal=signal.Signals(number).name)
-                        break
-                    self._state = "the process is stopping"
-                    await self.broker.drain(_DRAIN)
-                    tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._upstream.aclose()
+        await self.team.load()
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.tree().run)
+                # A full collection of all that was imported takes 50 ms and more, in which every
+                # grant would go stale. What is here now stays: leave it out from now on.
+                gc.collect()
+                gc.freeze()
+                self._state = ""
+                _log.info("app.ready", seconds=round(self._age(), 3), port=self.port)
+                task_status.started()
+                async for number in signals:
+                    _log.info("app.stopping", signal=signal.Signals(number).name)
+                    break
+                self._state = "the process is stopping"
+                await self.broker.drain(_DRAIN)
+                tasks.cancel_scope.cancel()
         _log.info("app.stopped")
 
     async def _serve(self, *, task_status: TaskStatus[None]) -> None:
@@ -193,23 +237,33 @@ class House:
 
 def _ledger(settings: Settings, *, simulated: bool) -> Ledger:
     """Where attempts are written down: the store's file; in memory where it is a server."""
-    quota, url = settings.quota, settings.store.url
+    quota = settings.quota
     longest = max((limit.period for limit in quota.in_force), default=0.0) + quota.jitter
-    if not url.startswith("sqlite:///"):
+    if not settings.store.url.startswith(_SQLITE):
         return MemoryLedger(kept=longest)
-    file = Path(url.removeprefix("sqlite:///"))
+    return SqliteLedger(_file(settings, simulated=simulated), kept=max(longest, KEPT))
+
+
+def _ownership(settings: Settings, *, simulated: bool) -> Ownership | None:
+    """The lock beside the ledger; nobody else is known of where the store is a server."""
+    if not settings.store.url.startswith(_SQLITE):
+        return None
+    return Ownership(_file(settings, simulated=simulated, what="-owner"))
+
+
+def _file(settings: Settings, *, simulated: bool, what: str = "") -> Path:
+    """A file of the store; what is simulated has its own."""
+    file = Path(settings.store.url.removeprefix(_SQLITE))
     mark = "-simulated" if simulated else ""
-    return SqliteLedger(file.with_name(f"{file.stem}{mark}{file.suffix}"), kept=max(longest, KEPT))
+    return file.with_name(f"{file.stem}{mark}{what}{file.suffix}")
 
 
-def _jobs_store(url: str, *, simulated: bool) -> tuple[str, Path]:
+def _jobs_store(settings: Settings, *, simulated: bool) -> tuple[str, Path]:
     """Where jobs and the roles' memory are kept: a file beside the ledger's, or the same server."""
-    if not url.startswith("sqlite:///"):
-        return url, Path("data/state")
-    file = Path(url.removeprefix("sqlite:///"))
-    mark = "-simulated" if simulated else ""
-    jobs = file.with_name(f"{file.stem}{mark}-jobs{file.suffix}")
-    return f"sqlite:///{jobs}", file.with_name(f"{file.stem}{mark}-state")
+    if not settings.store.url.startswith(_SQLITE):
+        return settings.store.url, Path("data/state")
+    jobs = _file(settings, simulated=simulated, what="-jobs")
+    return f"{_SQLITE}{jobs}", _file(settings, simulated=simulated, what="-state").with_suffix("")
 
 
 @asynccontextmanager
@@ -246,6 +300,14 @@ async def run_house(settings: Settings, *, simulate: bool) -> None:
 
 
 async def _run(house: House) -> None:
+    try:
+        if await house.become_owner():
+            await _be_owner(house)
+    finally:
+        await house.aclose()
+
+
+async def _be_owner(house: House) -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(house.run)
         host = house.hub.settings.web.host

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 KEY = "xai-test-not-a-real-key"
+_PORT = re.compile(r"port\W+(\d+)")
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -47,6 +48,18 @@ class Process:
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
+    def wait_for(self, mark: str) -> str:
+        """The last line of its log that has this in it, once there is one."""
+        while True:
+            lines = [line for line in self.log.read_text().splitlines() if mark in line]
+            if lines:
+                return lines[-1]
+            with suppress(subprocess.TimeoutExpired):
+                code = self.popen.wait(0.02)
+                raise AssertionError(
+                    f"it ended with {code} before {mark!r}: {self.log.read_text()}"
+                )
+
     def stop(self) -> int:
         """Send SIGTERM and wait for the end."""
         self.popen.send_signal(signal.SIGTERM)
@@ -59,8 +72,17 @@ class Process:
 
 
 @contextmanager
-def started(arguments: Sequence[str], folder: Path, *, name: str) -> Generator[Process]:
-    """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block."""
+def started(
+    arguments: Sequence[str], folder: Path, *, name: str, ready: str = ""
+) -> Generator[Process]:
+    """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block.
+
+    Args:
+        arguments: The command.
+        folder: Where it runs.
+        name: What its log is called.
+        ready: What the log says when it listens, with a `port`; empty for the usual line.
+    """
     log = folder / f"{name}.log"
     environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
     environment |= {"XAI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
@@ -75,7 +97,7 @@ def started(arguments: Sequence[str], folder: Path, *, name: str) -> Generator[P
             stderr=sink,
         )
     try:
-        yield Process(popen, _url(popen, log, start), log)
+        yield Process(popen, _url(popen, log, start, ready), log)
     finally:
         if popen.poll() is None:
             popen.kill()
@@ -84,11 +106,13 @@ def started(arguments: Sequence[str], folder: Path, *, name: str) -> Generator[P
         popen.stdout.close()
 
 
-def _url(popen: subprocess.Popen[bytes], log: Path, start: int) -> str:
+def _url(popen: subprocess.Popen[bytes], log: Path, start: int, ready: str) -> str:
     while True:
         text = log.read_bytes()[start:].decode(errors="replace")
-        ready = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-        for line in ready:
+        whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        for line in whole:
+            if ready and ready in line and (port := _PORT.search(line)):
+                return f"http://127.0.0.1:{port[1]}"
             if (line.startswith(("ready:", "http"))) and (found := _URL.search(line)):
                 return found[0]
         try:

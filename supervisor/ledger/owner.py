@@ -1,0 +1,80 @@
+"""One process at a time owns the key: a lock in the store that a kill gives back.
+
+A transaction that is never ended, in a small SQLite file of its own: exclusive on every system
+that SQLite runs on, and released by the operating system when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import anyio.to_thread
+
+from supervisor.errors import StoreError
+
+
+class Ownership:
+    """The lock of one store.
+
+    Args:
+        path: The lock's file; made, with its folder, where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"<Ownership {self._path} {'held' if self._held else 'free or another holds it'}>"
+
+    @property
+    def path(self) -> Path:
+        """The lock's file."""
+        return self._path
+
+    async def acquire_nowait(self) -> bool:
+        """Take it, unless another process has it.
+
+        Raises:
+            StoreError: The file cannot be made or is no lock.
+        """
+        return await anyio.to_thread.run_sync(self._acquire)
+
+    async def release(self) -> None:
+        """Let the next process have it."""
+        await anyio.to_thread.run_sync(self._release)
+
+    def _acquire(self) -> bool:
+        if self._held is not None:
+            return True
+        try:
+            path = self._path.absolute()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = sqlite3.connect(
+                path, timeout=0.0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure(error) from error
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            connection.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise self._failure(error) from error
+        self._held = connection
+        return True
+
+    def _release(self) -> None:
+        connection, self._held = self._held, None
+        if connection is not None:
+            connection.close()
+
+    def _failure(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the store's lock {self._path} cannot be taken: {error}",
+            hint="see that its folder is there and writable",
+        )
