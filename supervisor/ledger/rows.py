@@ -20,18 +20,20 @@ from supervisor.ledger.ledger import Spent, UsageRow
 TICKS_PER_DOLLAR = 10_000_000_000
 
 _HOUR = 3_600
+_LONGEST_ANSWER = 86_400.0
+"""Seconds; no attempt takes longer from its grant to its end."""
 _CHUNK = 5_000
 """Rows removed in one transaction, so that attempts need not wait long for it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
-    id TEXT PRIMARY KEY, class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
+    class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
     granted REAL NOT NULL, wait REAL NOT NULL, tokens INTEGER NOT NULL,
     ended REAL, status INTEGER, outcome TEXT, latency REAL,
     prompt INTEGER, completion INTEGER, reasoning INTEGER, cached INTEGER, ticks INTEGER
 );
 CREATE INDEX IF NOT EXISTS attempts_granted ON attempts (granted);
-CREATE INDEX IF NOT EXISTS attempts_ended ON attempts (ended);
 CREATE TABLE IF NOT EXISTS hours (
     hour INTEGER NOT NULL, class TEXT NOT NULL, model TEXT NOT NULL,
     attempts INTEGER NOT NULL, answered INTEGER NOT NULL, refused INTEGER NOT NULL,
@@ -42,14 +44,12 @@ CREATE TABLE IF NOT EXISTS hours (
 """
 
 _INSERT = (
-    "INSERT INTO attempts (id, class, model, job, granted, wait, tokens) VALUES (?,?,?,?,?,?,?)"
-    # The id of an attempt is unique but where a clock-made id comes twice: the newer one counts.
-    " ON CONFLICT (id) DO UPDATE SET granted = excluded.granted, tokens = excluded.tokens,"
-    " ended = NULL"
+    "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens)"
+    " VALUES (?,?,?,?,?,?,?,?)"
 )
 _SETTLE = (
     "UPDATE attempts SET tokens=?, ended=?, status=?, outcome=?, latency=?,"
-    " prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE id=?"
+    " prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE seq=?"
 )
 _ADD = (
     "INSERT INTO hours VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model) DO UPDATE"
@@ -59,18 +59,16 @@ _ADD = (
     " cached=cached+excluded.cached, ticks=ticks+excluded.ticks"
 )
 _SPENT = (
-    "SELECT class, granted, tokens, ended FROM attempts WHERE granted >= :since"
-    " UNION ALL SELECT class, granted, tokens, ended FROM attempts"
-    " WHERE ended >= :since AND granted < :since ORDER BY granted"
+    "SELECT class, granted, tokens, ended FROM attempts"
+    " WHERE granted >= :since - :longest AND (granted >= :since OR ended >= :since)"
+    " ORDER BY granted"
 )
 _USAGE = (
     "SELECT strftime('%Y-%m-%d', hour * 3600, 'unixepoch') AS day, class, model, sum(attempts),"
     " sum(answered), sum(refused), sum(prompt), sum(completion), sum(reasoning), sum(cached),"
     " sum(ticks) FROM hours GROUP BY day, class, model ORDER BY day DESC, class DESC"
 )
-_FORGET = (
-    "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts WHERE granted < ? LIMIT ?)"
-)
+_FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
 
 _SUMS = (
     *("day", "traffic_class", "model", "attempts", "answered", "refused"),
@@ -105,30 +103,49 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def next_seq(connection: sqlite3.Connection) -> int:
+    """The number of the next attempt."""
+    last = connection.execute("SELECT max(seq) FROM attempts").fetchone()[0]
+    return 1 if last is None else int(last) + 1
+
+
 def write(
     connection: sqlite3.Connection,
-    attempts: Sequence[Attempt],
-    settlements: Sequence[tuple[Attempt, Settlement]],
+    attempts: Sequence[tuple[int, Attempt]],
+    settlements: Sequence[tuple[int | None, Attempt, Settlement]],
 ) -> None:
-    """Write down what was granted and what has ended; within a transaction."""
+    """Write down what was granted and what has ended; within a transaction.
+
+    Args:
+        connection: In a transaction.
+        attempts: With their numbers.
+        settlements: With the numbers of their attempts; None where that is long gone, and only
+            the sums are told.
+    """
     sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 8)
-    for attempt in attempts:
+    for _, attempt in attempts:
         sums[_key(attempt)][0] += 1
-    for attempt, settlement in settlements:
+    for _, attempt, settlement in settlements:
         total = sums[_key(attempt)]
         for place, amount in enumerate(_amounts(settlement), start=1):
             total[place] += amount
     connection.executemany(
         _INSERT,
-        [(a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens) for a in attempts],
+        [
+            (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens)
+            for seq, a in attempts
+        ],
     )
-    connection.executemany(_SETTLE, [_settled(*pair) for pair in settlements])
+    connection.executemany(
+        _SETTLE, [_settled(seq, a, end) for seq, a, end in settlements if seq is not None]
+    )
     connection.executemany(_ADD, [(*key, *total) for key, total in sums.items()])
 
 
 def spent_since(connection: sqlite3.Connection, moment: float) -> list[Spent]:
     """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
-    return [Spent(*row) for row in connection.execute(_SPENT, {"since": moment})]
+    bounds = {"since": moment, "longest": _LONGEST_ANSWER}
+    return [Spent(*row) for row in connection.execute(_SPENT, bounds)]
 
 
 def usage(connection: sqlite3.Connection) -> list[UsageRow]:
@@ -164,7 +181,7 @@ def _amounts(settlement: Settlement) -> tuple[int, ...]:
     )
 
 
-def _settled(attempt: Attempt, settlement: Settlement) -> tuple[object, ...]:
+def _settled(seq: int, attempt: Attempt, settlement: Settlement) -> tuple[object, ...]:
     usage = settlement.usage
     counts = (
         (None,) * 5
@@ -178,7 +195,7 @@ def _settled(attempt: Attempt, settlement: Settlement) -> tuple[object, ...]:
         settlement.outcome,
         settlement.latency,
         *counts,
-        attempt.id,
+        seq,
     )
 
 

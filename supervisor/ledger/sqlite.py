@@ -59,6 +59,8 @@ class SqliteLedger:
         self._lingering: asyncio.TimerHandle | None = None
         self._writing = False
         self._newest = 0.0
+        self._seq = 0
+        self._numbers: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<SqliteLedger {self._path} settling={len(self._settlements)}>"
@@ -196,15 +198,23 @@ class SqliteLedger:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = rows.connect(self._path)
+            self._seq = rows.next_seq(self._connection)
         return self._connection
 
     def _commit(
         self, attempts: Sequence[Attempt], settlements: Sequence[tuple[Attempt, Settlement]]
     ) -> None:
         connection = self._open()
+        numbered = list(enumerate(attempts, self._seq))
+        numbers = {attempt.id: seq for seq, attempt in numbered}
+        ends = [(numbers.get(a.id) or self._numbers.get(a.id), a, end) for a, end in settlements]
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            rows.write(connection, attempts, settlements)
+            rows.write(connection, numbered, ends)
+        self._seq += len(attempts)
+        self._numbers.update(numbers)
+        for attempt, _ in settlements:
+            self._numbers.pop(attempt.id, None)
 
     def _forget(self, before: float) -> bool:
         connection = self._open()
