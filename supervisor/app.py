@@ -20,8 +20,7 @@ from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
 from supervisor.ledger.ledger import Ledger
-from supervisor.ledger.memory import MemoryLedger
-from supervisor.ledger.owner import Ownership
+from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.sqlite import KEPT, SqliteLedger
 from supervisor.logs import configure
 from supervisor.messages import Priority, TrafficClass
@@ -87,9 +86,8 @@ class House:
             connect_timeout=settings.upstream.connect_timeout,
         )
         quota = settings.quota
-        ledger = _ledger(settings, simulated=simulated)
+        ledger, self._owner = _ledger(settings, simulated=simulated)
         self._ledger = ledger
-        self._owner = _ownership(settings, simulated=simulated)
         self.broker = Broker(
             BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
             upstream=self._upstream,
@@ -133,9 +131,9 @@ class House:
             ConfigError: The address cannot be listened on, as on one machine with the owner's.
         """
         owner = self._owner
-        if owner is None or await owner.acquire_nowait():
+        if await owner.acquire_nowait():
             return True
-        reason = f"another process owns the key: it holds {owner.path}"
+        reason = f"another process owns the key: it holds {owner.place}"
         _log.warning("app.waiting", reason=reason)
         web, room = self._settings.web, create_waiting_room(reason)
         owned = False
@@ -161,8 +159,7 @@ class House:
         """Let go of the key and of the connections to the API."""
         with anyio.CancelScope(shield=True):
             await self._upstream.aclose()
-            if self._owner is not None:
-                await self._owner.release()
+            await self._owner.release()
 
     def tree(self) -> Supervisor:
         """The supervision tree; whoever comes later depends on those before."""
@@ -207,6 +204,7 @@ class House:
         async with anyio.create_task_group() as tasks:
             start = partial(serve, app, web.host, web.port, grace=_LAST_WORDS)
             self.port = await tasks.start(start)
+            tasks.start_soon(app.state.live.run)
             task_status.started()
 
     def _add_clients(self) -> None:
@@ -235,20 +233,21 @@ class House:
         return self._clock.monotonic() - self._started
 
 
-def _ledger(settings: Settings, *, simulated: bool) -> Ledger:
-    """Where attempts are written down: the store's file; in memory where it is a server."""
-    quota = settings.quota
+def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
+    """Where attempts are written down, and the lock beside them."""
+    quota, url = settings.quota, settings.store.url
     longest = max((limit.period for limit in quota.in_force), default=0.0) + quota.jitter
-    if not settings.store.url.startswith(_SQLITE):
-        return MemoryLedger(kept=longest)
-    return SqliteLedger(_file(settings, simulated=simulated), kept=max(longest, KEPT))
+    kept = max(longest, KEPT)
+    if not url.startswith(_SQLITE):
+        # psycopg: only who has such a server needs it.
+        from supervisor.ledger.postgresql import (  # noqa: PLC0415
+            PostgresqlLedger,
+            PostgresqlOwnership,
+        )
 
-
-def _ownership(settings: Settings, *, simulated: bool) -> Ownership | None:
-    """The lock beside the ledger; nobody else is known of where the store is a server."""
-    if not settings.store.url.startswith(_SQLITE):
-        return None
-    return Ownership(_file(settings, simulated=simulated, what="-owner"))
+        return PostgresqlLedger(url, kept=kept), PostgresqlOwnership(url)
+    ledger = SqliteLedger(_file(settings, simulated=simulated), kept=kept)
+    return ledger, SqliteOwnership(_file(settings, simulated=simulated, what="-owner"))
 
 
 def _file(settings: Settings, *, simulated: bool, what: str = "") -> Path:

@@ -20,6 +20,7 @@ from hypothesis import settings
 from supervisor.clock import LoopClock
 from supervisor.testing import VirtualLoop
 from tests.abandonable import Abandonable
+from tests.postgresql import server
 
 # A shared machine is no place for deadlines; in CI every run tries the same examples.
 settings.register_profile("here", deadline=None)
@@ -28,6 +29,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 _PASSES = 20
 """Turns of the loop that a cancelled task gets to end in before it counts as left over."""
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with server(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -9,14 +9,36 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Protocol
 
 import anyio.to_thread
 
 from supervisor.errors import StoreError
 
 
-class Ownership:
-    """The lock of one store.
+class Ownership(Protocol):
+    """The lock of one store."""
+
+    @property
+    def place(self) -> str:
+        """Where the lock is, for people."""
+        ...
+
+    async def acquire_nowait(self) -> bool:
+        """Take it, unless another process has it.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        ...
+
+    async def release(self) -> None:
+        """Let the next process have it."""
+        ...
+
+
+class SqliteOwnership:
+    """The lock of a store in files.
 
     Args:
         path: The lock's file; made, with its folder, where it is missing.
@@ -27,12 +49,14 @@ class Ownership:
         self._held: sqlite3.Connection | None = None
 
     def __repr__(self) -> str:
-        return f"<Ownership {self._path} {'held' if self._held else 'free or another holds it'}>"
+        return (
+            f"<SqliteOwnership {self._path} {'held' if self._held else 'free or another holds it'}>"
+        )
 
     @property
-    def path(self) -> Path:
-        """The lock's file."""
-        return self._path
+    def place(self) -> str:
+        """Where the lock is, for people."""
+        return str(self._path)
 
     async def acquire_nowait(self) -> bool:
         """Take it, unless another process has it.
@@ -56,7 +80,7 @@ class Ownership:
             connection = sqlite3.connect(
                 path, timeout=0.0, isolation_level=None, check_same_thread=False
             )
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             raise self._failure(error) from error
         try:
             connection.execute("BEGIN EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""The rows of the SQLite ledger: attempts for the windows, hourly sums for everything else.
+"""The rows of a ledger on disk: attempts for the windows, hourly sums for everything else.
 
 The sums are kept up in the transaction that writes the attempts, so that usage and budgets never
 read more than some hours' rows, however many attempts there were. Money is kept as the API's
@@ -11,8 +11,10 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent, UsageRow
@@ -20,7 +22,7 @@ from supervisor.ledger.ledger import Spent, UsageRow
 TICKS_PER_DOLLAR = 10_000_000_000
 
 _HOUR = 3_600
-_LONGEST_ANSWER = 86_400.0
+LONGEST_ANSWER = 86_400.0
 """Seconds; no attempt takes longer from its grant to its end."""
 _CHUNK = 5_000
 """Rows removed in one transaction, so that attempts need not wait long for it."""
@@ -43,20 +45,21 @@ CREATE TABLE IF NOT EXISTS hours (
 ) WITHOUT ROWID;
 """
 
-_INSERT = (
+INSERT = (
     "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens)"
     " VALUES (?,?,?,?,?,?,?,?)"
 )
-_SETTLE = (
+SETTLE = (
     "UPDATE attempts SET tokens=?, ended=?, status=?, outcome=?, latency=?,"
     " prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE seq=?"
 )
-_ADD = (
-    "INSERT INTO hours VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model) DO UPDATE"
-    " SET attempts=attempts+excluded.attempts, answered=answered+excluded.answered,"
-    " refused=refused+excluded.refused, prompt=prompt+excluded.prompt,"
-    " completion=completion+excluded.completion, reasoning=reasoning+excluded.reasoning,"
-    " cached=cached+excluded.cached, ticks=ticks+excluded.ticks"
+ADD = (
+    "INSERT INTO hours AS h VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model)"
+    " DO UPDATE SET attempts=h.attempts+excluded.attempts,"
+    " answered=h.answered+excluded.answered, refused=h.refused+excluded.refused,"
+    " prompt=h.prompt+excluded.prompt, completion=h.completion+excluded.completion,"
+    " reasoning=h.reasoning+excluded.reasoning, cached=h.cached+excluded.cached,"
+    " ticks=h.ticks+excluded.ticks"
 )
 _SPENT = (
     "SELECT class, granted, tokens, ended FROM attempts"
@@ -109,15 +112,22 @@ def next_seq(connection: sqlite3.Connection) -> int:
     return 1 if last is None else int(last) + 1
 
 
-def write(
-    connection: sqlite3.Connection,
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The values of one transaction, for `INSERT`, `SETTLE` and `ADD`."""
+
+    attempts: list[tuple[object, ...]]
+    settled: list[tuple[object, ...]]
+    sums: list[tuple[object, ...]]
+
+
+def values(
     attempts: Sequence[tuple[int, Attempt]],
     settlements: Sequence[tuple[int | None, Attempt, Settlement]],
-) -> None:
-    """Write down what was granted and what has ended; within a transaction.
+) -> Batch:
+    """What has to be written for what was granted and what has ended.
 
     Args:
-        connection: In a transaction.
         attempts: With their numbers.
         settlements: With the numbers of their attempts; None where that is long gone, and only
             the sums are told.
@@ -129,31 +139,44 @@ def write(
         total = sums[_key(attempt)]
         for place, amount in enumerate(_amounts(settlement), start=1):
             total[place] += amount
-    connection.executemany(
-        _INSERT,
+    return Batch(
         [
             (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens)
             for seq, a in attempts
         ],
+        [_settled(seq, a, end) for seq, a, end in settlements if seq is not None],
+        # In one order everywhere, or two writers could wait for each other.
+        [(*key, *total) for key, total in sorted(sums.items())],
     )
-    connection.executemany(
-        _SETTLE, [_settled(seq, a, end) for seq, a, end in settlements if seq is not None]
-    )
-    connection.executemany(_ADD, [(*key, *total) for key, total in sums.items()])
+
+
+def write(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Write a batch down; within a transaction."""
+    connection.executemany(INSERT, batch.attempts)
+    connection.executemany(SETTLE, batch.settled)
+    connection.executemany(ADD, batch.sums)
+
+
+def usage_row(row: Sequence[Any]) -> UsageRow:
+    """One row of sums: the fields in their order, ticks last."""
+    counts = {name: _plain(value) for name, value in zip(_SUMS, row, strict=False)}
+    return UsageRow(**counts, cost=Decimal(row[-1]) / TICKS_PER_DOLLAR)
+
+
+def _plain(value: Any) -> Any:
+    # PostgreSQL's sums are decimals.
+    return int(value) if isinstance(value, Decimal) else value
 
 
 def spent_since(connection: sqlite3.Connection, moment: float) -> list[Spent]:
     """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
-    bounds = {"since": moment, "longest": _LONGEST_ANSWER}
+    bounds = {"since": moment, "longest": LONGEST_ANSWER}
     return [Spent(*row) for row in connection.execute(_SPENT, bounds)]
 
 
 def usage(connection: sqlite3.Connection) -> list[UsageRow]:
     """Usage by day, class and model, newest day first."""
-    return [
-        UsageRow(**dict(zip(_SUMS, row, strict=False)), cost=Decimal(row[-1]) / TICKS_PER_DOLLAR)
-        for row in connection.execute(_USAGE)
-    ]
+    return [usage_row(row) for row in connection.execute(_USAGE)]
 
 
 def forget(connection: sqlite3.Connection, before: float) -> bool:
@@ -169,10 +192,10 @@ def _amounts(settlement: Settlement) -> tuple[int, ...]:
     usage = settlement.usage
     answered, refused = settlement.outcome == "answered", settlement.outcome == "quota"
     if usage is None:
-        return answered, refused, 0, 0, 0, 0, 0
+        return int(answered), int(refused), 0, 0, 0, 0, 0
     return (
-        answered,
-        refused,
+        int(answered),
+        int(refused),
         usage.prompt,
         usage.completion,
         usage.reasoning,

@@ -1,11 +1,11 @@
 """The contract of every ledger, whatever it keeps its attempts in.
 
-PostgreSQL joins by adding a factory to `LEDGERS`.
+Each ledger's factory gets an empty folder, or the URL of an empty database.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -19,12 +19,15 @@ from hypothesis import strategies as st
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
+from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
+from tests.postgresql import database
 
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {
+LEDGERS: dict[str, Callable[[str], Ledger]] = {
     "memory": lambda _: MemoryLedger(),
-    "sqlite": lambda folder: SqliteLedger(folder / "ledger.sqlite"),
+    "sqlite": lambda folder: SqliteLedger(Path(folder, "ledger.sqlite")),
+    "postgresql": PostgresqlLedger,
 }
 NOON = 1_800_014_400.0
 """Unix time of 2027-01-15 12:00 UTC."""
@@ -32,11 +35,22 @@ DAY = 86_400.0
 
 
 @pytest.fixture(params=LEDGERS)
-async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Ledger]:
+async def ledger(request: pytest.FixtureRequest, place: str) -> AsyncGenerator[Ledger]:
     """A ledger without attempts."""
-    ledger = LEDGERS[request.param](tmp_path)
+    ledger = LEDGERS[request.param](place)
     async with at_work(ledger):
         yield ledger
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a ledger without attempts can be kept."""
+    kind = request.node.callspec.params["ledger"]
+    if kind != "postgresql":
+        yield str(request.getfixturevalue("tmp_path"))
+        return
+    with database(request.getfixturevalue("postgresql")) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -229,20 +243,20 @@ ENDS = st.none() | st.builds(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", LEDGERS.values(), ids=LEDGERS)
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @given(
     st.lists(st.tuples(st.floats(0, 3_600), st.integers(0, 10**9), ENDS), max_size=12),
     st.floats(0, 3_600),
 )
 def test_the_books_are_right(
-    make: Callable[[Path], Ledger],
+    kind: str,
     entries: list[tuple[float, int, Settlement | None]],
     moment: float,
 ) -> None:
     """Whatever was written down, what is read back agrees with it to the last token and cent."""
 
     async def keep(folder: str) -> None:
-        ledger = make(Path(folder))
+        ledger = LEDGERS[kind](folder)
         async with at_work(ledger):
             await keep_books(ledger)
 

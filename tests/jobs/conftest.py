@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
 import pytest
-import sqlalchemy as sa
 
 from tests.jobs.team import Team
+from tests.postgresql import database
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +45,13 @@ def sqlite(new_sqlite: Path, empty_database: Path) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database without jobs; PostgreSQL where SUPERVISOR_TEST_POSTGRESQL is a server's URL."""
+    """A database without jobs."""
     if request.param == "sqlite":
         path: Path = request.getfixturevalue("sqlite")
         yield f"sqlite:///{path}"
         return
-    server = os.environ.get("SUPERVISOR_TEST_POSTGRESQL")
-    if not server:
-        pytest.skip("SUPERVISOR_TEST_POSTGRESQL names no server")
-    name = f"jobs_{uuid.uuid4().hex}"
-    here = sa.make_url(server).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(here, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield here.set(database=name).render_as_string(hide_password=False)
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    with database(request.getfixturevalue("postgresql")) as new:
+        yield new
 
 
 @pytest.fixture

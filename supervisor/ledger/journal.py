@@ -1,0 +1,110 @@
+"""Gathers what is to be written down, so that many attempts at once cost one transaction.
+
+What comes while a transaction is under way goes together into the next one. Attempts start one at
+once, for somebody waits to send; settlements wait a moment for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from supervisor.errors import StoreError
+from supervisor.ledger.attempt import Attempt, Settlement
+
+_log = structlog.get_logger("supervisor.ledger")
+
+LINGER = 0.05
+"""Seconds that a settlement waits for others."""
+_PAUSE = 1.0
+"""Seconds before settlements that could not be written are tried again."""
+
+Settled = tuple[Attempt, Settlement]
+Recorded = tuple[Sequence[Attempt], "asyncio.Future[None]"]
+Commit = Callable[[Sequence[Attempt], Sequence[Settled]], "asyncio.Future[None]"]
+
+
+class Journal:
+    """What waits to be written down.
+
+    Args:
+        commit: Begins one transaction; its future ends when that is safe, or with what failed.
+        failure: Makes the error that whoever waits is told.
+    """
+
+    def __init__(self, commit: Commit, failure: Callable[[BaseException], StoreError]) -> None:
+        self._commit = commit
+        self._failure = failure
+        self._records: list[Recorded] = []
+        self._settlements: list[Settled] = []
+        self._lingering: asyncio.TimerHandle | None = None
+        self._under_way: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Journal records={len(self._records)} settlements={len(self._settlements)}>"
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Write attempts down; returns when they are safe.
+
+        They are written down even when whoever waits is cancelled.
+
+        Raises:
+            StoreError: They could not be written.
+        """
+        if not attempts:
+            return
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._records.append((attempts, written))
+        self._write()
+        await written
+
+    def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        """Write down soon how an attempt ended."""
+        self._settlements.append((attempt, settlement))
+        if self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self._write)
+
+    async def flushed(self) -> None:
+        """Return when all that came so far is written down, or could not be."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
+        self._write()
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
+
+    def _write(self) -> None:
+        """Begin a transaction with all there is, unless one is under way."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        if self._under_way is not None or not (self._records or self._settlements):
+            return
+        records, self._records = self._records, []
+        settlements, self._settlements = self._settlements, []
+        attempts = [attempt for batch, _ in records for attempt in batch]
+        self._under_way = self._commit(attempts, settlements)
+        self._under_way.add_done_callback(lambda done: self._written(done, records, settlements))
+
+    def _written(
+        self, done: asyncio.Future[None], records: Sequence[Recorded], settlements: list[Settled]
+    ) -> None:
+        self._under_way = None
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        for _, written in records:
+            if written.done():
+                continue  # whoever waited was cancelled
+            if error is None:
+                written.set_result(None)
+            else:
+                written.set_exception(self._failure(error))
+        if error is not None and settlements:
+            # They go with a later transaction; until then the reservations stand.
+            self._settlements = settlements + self._settlements
+            _log.error("ledger.write_failed", error=str(error), settlements=len(self._settlements))
+        if self._records:
+            self._write()
+        elif self._settlements and self._lingering is None:
+            wait = LINGER if error is None else _PAUSE
+            self._lingering = asyncio.get_running_loop().call_later(wait, self._write)

@@ -1,0 +1,280 @@
+"""A ledger in PostgreSQL: the same tables as in SQLite, for a team that has a server anyway.
+
+One connection, which the owner of the key alone uses. When it is lost, what waits is told so and
+must not be sent; the next attempt connects again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import anyio
+import psycopg
+from anyio.abc import TaskStatus
+
+from supervisor.errors import StoreError
+from supervisor.ledger import rows
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.journal import Journal, Settled
+from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.ledger.sqlite import KEPT
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+T = TypeVar("T")
+
+_SWEEP = 600.0
+"""Seconds between two removals of attempts that nobody needs any more."""
+_CONNECT = 10
+"""Seconds to connect."""
+_LOCK = 0x67726F6B
+"""The advisory lock of the key's owner in this database: "grok"."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS supervisor_attempts (
+    seq BIGINT PRIMARY KEY, id TEXT NOT NULL,
+    class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
+    granted DOUBLE PRECISION NOT NULL, wait DOUBLE PRECISION NOT NULL, tokens BIGINT NOT NULL,
+    ended DOUBLE PRECISION, status INTEGER, outcome TEXT, latency DOUBLE PRECISION,
+    prompt BIGINT, completion BIGINT, reasoning BIGINT, cached BIGINT, ticks BIGINT
+);
+CREATE INDEX IF NOT EXISTS supervisor_attempts_granted ON supervisor_attempts (granted);
+CREATE TABLE IF NOT EXISTS supervisor_hours (
+    hour BIGINT NOT NULL, class TEXT NOT NULL, model TEXT NOT NULL,
+    attempts BIGINT NOT NULL, answered BIGINT NOT NULL, refused BIGINT NOT NULL,
+    prompt BIGINT NOT NULL, completion BIGINT NOT NULL, reasoning BIGINT NOT NULL,
+    cached BIGINT NOT NULL, ticks BIGINT NOT NULL,
+    PRIMARY KEY (hour, class, model)
+);
+"""
+
+
+class PostgresqlLedger:
+    """Attempts on a server.
+
+    Args:
+        url: `postgresql://USER:PASSWORD@HOST/NAME`.
+        kept: Seconds for which single attempts are kept, at least the longest window.
+    """
+
+    def __init__(self, url: str, *, kept: float = KEPT) -> None:
+        self._url = url
+        self._kept = kept
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+        self._journal = Journal(self._begin, _failure)
+        self._newest = 0.0
+        self._seq = 0
+        self._numbers: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        # Not the URL: a password may stand in it.
+        return f"<PostgresqlLedger {self._journal!r}>"
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Connect, keep it small, and write down what is left when cancelled.
+
+        Raises:
+            StoreError: It cannot be used.
+        """
+        await self._with(_nothing)
+        task_status.started()
+        try:
+            while True:
+                await anyio.sleep(_SWEEP)
+                await self._with(self._forget)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        """Write down what is left, and disconnect."""
+        await self._journal.flushed()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        """Write attempts down, in one transaction; returns when they are safe.
+
+        Raises:
+            StoreError: They could not be written, so they must not be sent.
+        """
+        await self._journal.record(attempts)
+
+    def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        """Note how an attempt ended; it is written down soon."""
+        self._journal.settle(attempt, settlement)
+
+    async def spent_since(self, moment: float) -> Sequence[Spent]:
+        """Attempts granted, or ended, at or after a Unix time; the oldest grant first.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        await self._journal.flushed()
+
+        async def read(connection: Connection) -> list[Spent]:
+            bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
+            cursor = await connection.execute(
+                "SELECT class, granted, tokens, ended FROM supervisor_attempts"
+                " WHERE granted >= %(since)s - %(longest)s"
+                " AND (granted >= %(since)s OR ended >= %(since)s) ORDER BY granted, seq",
+                bounds,
+            )
+            return [Spent(*row) for row in await cursor.fetchall()]
+
+        return await self._with(read)
+
+    async def usage(self) -> Sequence[UsageRow]:
+        """Usage by day, class and model, newest day first.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        await self._journal.flushed()
+
+        async def read(connection: Connection) -> list[UsageRow]:
+            cursor = await connection.execute(
+                "SELECT to_char(to_timestamp(hour * 3600) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,"
+                " class, model, sum(attempts), sum(answered), sum(refused), sum(prompt),"
+                " sum(completion), sum(reasoning), sum(cached), sum(ticks) FROM supervisor_hours"
+                " GROUP BY day, class, model ORDER BY day DESC, class DESC"
+            )
+            return [rows.usage_row(row) for row in await cursor.fetchall()]
+
+        return await self._with(read)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _begin(
+        self, attempts: Sequence[Attempt], settlements: Sequence[Settled]
+    ) -> asyncio.Future[None]:
+        async def write(connection: Connection) -> None:
+            await self._write(connection, attempts, settlements)
+
+        return asyncio.ensure_future(self._with(write))
+
+    async def _write(
+        self, connection: Connection, attempts: Sequence[Attempt], settlements: Sequence[Settled]
+    ) -> None:
+        numbered = list(enumerate(attempts, self._seq))
+        numbers = {attempt.id: seq for seq, attempt in numbered}
+        ends = [(numbers.get(a.id) or self._numbers.get(a.id), a, end) for a, end in settlements]
+        batch = rows.values(numbered, ends)
+        async with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+            await cursor.executemany(_INSERT, batch.attempts)
+            await cursor.executemany(_SETTLE, batch.settled)
+            await cursor.executemany(_ADD, batch.sums)
+        self._seq += len(attempts)
+        self._numbers.update(numbers)
+        for attempt, _ in settlements:
+            self._numbers.pop(attempt.id, None)
+        self._newest = max(self._newest, *(attempt.granted for attempt in attempts), 0.0)
+
+    async def _forget(self, connection: Connection) -> None:
+        async with connection.transaction():
+            await connection.execute(
+                "DELETE FROM supervisor_attempts WHERE granted < %s", (self._newest - self._kept,)
+            )
+
+    async def _with(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do something with the connection, one after the other."""
+        async with self._turn:
+            try:
+                return await work(await self._connected())
+            except (psycopg.Error, OSError) as error:
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    await connection.close()
+                raise _failure(error) from error
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            connection: Connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=_CONNECT
+            )
+            self._connection = connection
+            await connection.execute(_SCHEMA)
+            cursor = await connection.execute("SELECT max(seq) FROM supervisor_attempts")
+            row = await cursor.fetchone()
+            self._seq = int((row[0] if row else None) or 0) + 1
+        return self._connection
+
+
+class PostgresqlOwnership:
+    """The lock of one database: one process at a time owns the key.
+
+    An advisory lock of a session: the server gives it back when the connection ends, however that
+    happens.
+
+    Args:
+        url: `postgresql://USER:PASSWORD@HOST/NAME`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"<PostgresqlOwnership {'held' if self._connection else 'not held'}>"
+
+    @property
+    def place(self) -> str:
+        """Where the lock is, for people."""
+        return "the lock in the PostgreSQL database of store.url"
+
+    async def acquire_nowait(self) -> bool:
+        """Take it, unless another process has it.
+
+        Raises:
+            StoreError: The server cannot be reached.
+        """
+        if self._connection is not None:
+            return True
+        try:
+            connection: Connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=_CONNECT
+            )
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+            row = await cursor.fetchone()
+        except (psycopg.Error, OSError) as error:
+            raise _failure(error) from error
+        if row is None or not row[0]:
+            await connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    async def release(self) -> None:
+        """Let the next process have it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+async def _nothing(_: Connection) -> None:
+    """Connecting is enough."""
+
+
+def _failure(error: BaseException) -> StoreError:
+    # Its first line only: the rest may hold the connection's parameters.
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return StoreError(
+        f"the ledger on PostgreSQL failed: {reason}",
+        hint="see that the server of store.url is there and lets this user make tables",
+    )
+
+
+def _translated(statement: str) -> bytes:
+    """A statement of the SQLite ledger as psycopg takes it."""
+    for table in ("attempts", "hours"):
+        for before in ("INTO ", "UPDATE "):
+            statement = statement.replace(f"{before}{table} ", f"{before}supervisor_{table} ")
+    return statement.replace("?", "%s").encode()
+
+
+_INSERT = _translated(rows.INSERT)
+_SETTLE = _translated(rows.SETTLE)
+_ADD = _translated(rows.ADD)
