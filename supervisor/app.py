@@ -204,6 +204,7 @@ class House:
         async with anyio.create_task_group() as tasks:
             start = partial(serve, app, web.host, web.port, grace=_LAST_WORDS)
             self.port = await tasks.start(start)
+            tasks.start_soon(app.state.live.run)
             task_status.started()
 
     def _add_clients(self) -> None:

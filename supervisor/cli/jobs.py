@@ -69,6 +69,18 @@ def cancel(job: str, /, *, place: Place = HERE) -> None:
     talk(f"{answer['id']} is {answer['status']}")
 
 
+@jobs.command
+def retry(job: str, /, *, place: Place = HERE) -> None:
+    """Run a failed or cancelled job again; what it was answered is not asked again.
+
+    Args:
+        job: Its id.
+        place: Which supervisor.
+    """
+    answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/retry")
+    talk(f"{answer['id']} is {answer['status']}")
+
+
 def _rows(listed: list[dict[str, Any]]) -> list[tuple[object, ...]]:
     return [
         (

@@ -411,6 +411,10 @@ class Desk:
         """See `Jobs.cancel`."""
         return await self._team.jobs.cancel(job_id)
 
+    async def retry(self, job_id: str) -> Job:
+        """See `Jobs.retry`."""
+        return await self._team.jobs.retry(job_id)
+
     async def wait(self, job_id: str) -> Job:
         """See `Jobs.wait`."""
         return await self._team.jobs.wait(job_id)

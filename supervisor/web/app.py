@@ -20,12 +20,14 @@ from supervisor.web.health_api import HealthApi
 from supervisor.web.hub import Hub
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.jobs_api import JobsApi
+from supervisor.web.live import Live
 from supervisor.web.models import Models
 from supervisor.web.origin import is_loopback
 from supervisor.web.page import Page
 from supervisor.web.queue_api import QueueApi
 from supervisor.web.refusal import denied
 from supervisor.web.roles_api import RolesApi
+from supervisor.web.static import Static
 
 _ENDPOINTS: tuple[Endpoint, ...] = ("/chat/completions", "/responses")
 
@@ -37,7 +39,8 @@ def create_app(hub: Hub) -> Starlette:
         hub: The house.
 
     Returns:
-        The ASGI application; `app.state.closing` ends its long polls.
+        The ASGI application; `app.state.closing` ends its long polls, and `app.state.live.run`
+        has to run beside it to feed the dashboard.
 
     Raises:
         ConfigError: A client's token is missing.
@@ -51,6 +54,7 @@ def create_app(hub: Hub) -> Starlette:
         classes=hub.classes,
     )
     closing = Closing()
+    live = Live(hub, HealthApi(hub), closing)
     guard = Middleware(
         Guard,
         doorkeeper=doorkeeper,
@@ -58,19 +62,20 @@ def create_app(hub: Hub) -> Starlette:
         unguarded=web.token is None and is_loopback(web.host),
     )
     app = Starlette(
-        routes=_routes(hub, doorkeeper, closing),
+        routes=_routes(hub, doorkeeper, closing, live=live),
         middleware=[guard],
         exception_handlers={SupervisorError: _on_error, HTTPException: _on_http_error},
     )
     app.state.closing = closing
+    app.state.live = live
     return app
 
 
-def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing) -> list[BaseRoute]:
+def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -> list[BaseRoute]:
     calls = Calls()
     models = Models(hub.models, doorkeeper=doorkeeper, clock=hub.clock)
     health, jobs = HealthApi(hub), JobsApi(hub, closing)
-    roles, queue, page = RolesApi(hub), QueueApi(hub, calls), Page(health)
+    roles, queue, static = RolesApi(hub), QueueApi(hub, calls), Static()
     gateways = (
         Gateway(
             endpoint,
@@ -96,6 +101,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing) -> list[BaseRout
         Route("/api/jobs", jobs.list),
         Route("/api/jobs/{id}", jobs.get),
         Route("/api/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
+        Route("/api/jobs/{id}/retry", jobs.retry, methods=["POST"]),
         Route("/api/roles", roles.list),
         *(
             Route(f"/api/roles/{{name}}/{action}", roles.acting(action), methods=["POST"])
@@ -106,7 +112,9 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing) -> list[BaseRout
         Route("/api/queue", queue.queue),
         Route("/api/why/{id}", queue.why),
         Route("/api/usage", queue.usage),
-        Route("/", page.show),
+        Route("/api/events", live, methods=["GET"]),
+        Route("/", Page(static).show),
+        Route("/dashboard/{name}", static.file),
     ]
 
 

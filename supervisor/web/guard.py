@@ -13,11 +13,13 @@ from supervisor.web.gateway import StreamLost
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.origin import foreign
 from supervisor.web.refusal import denied, refusal
+from supervisor.web.static import STATIC_PATHS
 
 _log = structlog.get_logger("supervisor.web")
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/health"})
-"""What a load balancer asks without a token; `/health` then tells no more than that."""
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/health"}) | STATIC_PATHS
+"""What a load balancer asks without a token; `/health` then tells no more than that. And the
+dashboard's files: they hold no data, and a browser cannot send a token with a page it opens."""
 
 OPERATOR = "supervisor.operator"
 """Key of the ASGI scope: whether the caller may see and do everything."""

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: hand in, look, wait, cancel."""
+"""Jobs over HTTP: hand in, look, wait, cancel, run again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor.errors import UnknownRole
-from supervisor.jobs.job import Job
+from supervisor.jobs.job import Job, JobStatus
 from supervisor.web.closing import Closing
 from supervisor.web.document import document
 from supervisor.web.hangup import until_hangup
 from supervisor.web.hub import Hub
 from supervisor.web.inbound import read_body
 from supervisor.web.job_form import read_new_job, read_selection, read_wait
+from supervisor.web.refusal import denied
 
 _BULKY = frozenset({"input", "result", "detail"})
+_RETRIABLE = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 
 
 class JobsApi:
@@ -82,6 +84,23 @@ class JobsApi:
             UnknownJob: No such job.
         """
         return document(await self._hub.jobs.cancel(request.path_params["id"]))
+
+    async def retry(self, request: Request) -> Response:
+        """Run a failed or cancelled job again; what it was answered is not asked again.
+
+        Raises:
+            UnknownJob: No such job.
+            InvalidRequest: With status 409, when it has not failed and was not cancelled.
+        """
+        job = await self._hub.jobs.get(request.path_params["id"])
+        if job.status not in _RETRIABLE:
+            raise denied(
+                f"job {job.id} is {job.status}",
+                status=409,
+                code="not_retriable",
+                hint="only a failed or cancelled job can be run again",
+            )
+        return document(await self._hub.jobs.retry(job.id))
 
     async def _ended(self, job_id: str, seconds: float) -> Job:
         with self._closing.at_most(seconds):

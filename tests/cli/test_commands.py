@@ -194,7 +194,7 @@ async def test_role_actions(capsys: Capture, action: str) -> None:
 
 
 async def test_jobs_are_listed_shown_and_cancelled(capsys: Capture) -> None:
-    """Jobs are listed newest first, shown whole as JSON, and cancelled."""
+    """Jobs are listed newest first, shown whole as JSON, cancelled, and run again."""
     async with open_house() as house, served(house) as port:
         empty = await command(capsys, port, "jobs")
         await house.jobs.submit("quality", "x")
@@ -204,6 +204,8 @@ async def test_jobs_are_listed_shown_and_cancelled(capsys: Capture) -> None:
         narrowed = await command(capsys, port, "jobs", "list", "--role", "code", "--json")
         shown = await command(capsys, port, "jobs", "show", "j1")
         cancelled = await command(capsys, port, "jobs", "cancel", "j2")
+        again = await command(capsys, port, "jobs", "retry", "j1")
+        refused = await command(capsys, port, "jobs", "retry", "j1")
     assert (empty.out, empty.err) == ("", "there are no such jobs\n")
     lines = listed.out.splitlines()
     assert [line.split()[0] for line in lines] == ["id", "j2", "j1"]
@@ -212,6 +214,9 @@ async def test_jobs_are_listed_shown_and_cancelled(capsys: Capture) -> None:
     assert json.loads(shown.out)["input"] == "x"
     assert cancelled.err == "j2 is cancelled\n"
     assert house.jobs.kept["j2"].status is JobStatus.CANCELLED
+    assert again.err == "j1 is queued\n"
+    assert "j1 is queued" in refused.err
+    assert "only a failed or cancelled job" in refused.err
 
 
 async def test_usage_sums_up(capsys: Capture) -> None:

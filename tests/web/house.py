@@ -277,6 +277,12 @@ class PaperJobs:
         self.kept[job_id] = replace(job, status=JobStatus.CANCELLED)
         return self.kept[job_id]
 
+    async def retry(self, job_id: str) -> Job:
+        job = self.kept[job_id]
+        again = replace(job, status=JobStatus.QUEUED, error=None, retries=job.retries + 1)
+        self.kept[job_id] = again
+        return again
+
     async def wait(self, job_id: str) -> Job:
         self.watchers += 1
         try:

@@ -54,7 +54,7 @@ async def test_own_page_may_act() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/stats", "/api/jobs", "/api/roles", "/api/usage", "/metrics"]
+    "path", ["/api/queue", "/api/stats", "/api/jobs", "/api/roles", "/api/usage", "/metrics"]
 )
 async def test_operating_needs_the_houses_token(path: str) -> None:
     """With a token set, only its holder looks inside; a client's token opens the gateway."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 
 from supervisor.messages import TrafficClass
-from supervisor.team.snapshot import BrokenPlugin
-from supervisor.web.page import render
 from tests.web.house import CHAT, QUESTION, beside, open_house, paper_role, until, waiting
 
 pytestmark = pytest.mark.anyio
@@ -117,41 +114,3 @@ async def test_labels_are_escaped() -> None:
         house.broker.set_class(TrafficClass('a"b\\c\nd'))
         text = (await house.client.get("/metrics")).text
     assert 'role="a\\"b\\\\c\\nd"' in text
-
-
-async def test_page_shows_health_without_scripts() -> None:
-    """The start page is plain, links to the doors, and forbids whatever it does not need."""
-    async with open_house(limits=["5 requests / minute"]) as house:
-        response = await house.client.get("/")
-    assert response.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in response.headers["content-security-policy"]
-    assert "<script" not in response.text
-    assert '<a href="/health">' in response.text
-    assert "quality" in response.text
-    assert "5 requests / minute" in response.text
-
-
-async def test_page_escapes_what_others_wrote() -> None:
-    """Names and messages of plugins cannot bring markup into the page."""
-    async with open_house() as house:
-        house.team.broken = (BrokenPlugin("<b>.py", 1, "<script>x</script>"),)
-        text = (await house.client.get("/")).text
-    assert "<script>" not in text
-    assert "&lt;script&gt;" in text
-
-
-def test_page_shows_no_reason_where_there_is_none() -> None:
-    """A house that is well is shown without a reason and without empty tables of trouble."""
-    report: dict[str, Any] = {
-        "status": "ok",
-        "reason": "",
-        "version": "1",
-        "uptime_s": 1.0,
-        "windows": [],
-        "roles": {},
-        "clients": {},
-        "broken_plugins": [],
-    }
-    text = render(report)
-    assert "<b>ok</b>, up" in text
-    assert "Broken plugins" not in text

@@ -1,0 +1,113 @@
+"""What the dashboard shows, as one JSON value made of snapshots. Pure.
+
+Its numbers are those of `/health`; jobs and usage are added. Two views that differ only in how
+long something has lasted are the same: the page counts on by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from supervisor.jobs.job import Job
+from supervisor.ledger.ledger import UsageRow
+
+_BULKY = frozenset({"input", "result", "detail", "key"})
+_LONGEST_ERROR = 300
+_LASTING = frozenset({"uptime_s", "since_s"})
+_USED = ("attempts", "answered", "refused", "prompt", "completion", "reasoning", "cached", "cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a view is made of.
+
+    Attributes:
+        health: What `/health` says.
+        ready: Why the process is not ready; empty when it is.
+        jobs: The newest jobs, newest first.
+        usage: Usage by day, class and model.
+        trouble: Why jobs or usage cannot be read now; empty when they can.
+    """
+
+    health: Mapping[str, Any]
+    ready: str
+    jobs: Sequence[Job]
+    usage: Sequence[UsageRow]
+    trouble: str
+
+
+def view(sources: Sources, *, now: float) -> dict[str, Any]:
+    """Everything the page shows.
+
+    Args:
+        sources: What it is made of.
+        now: Unix time in seconds; all lengths of time in the view count from there.
+    """
+    today = datetime.fromtimestamp(now, UTC).date().isoformat()
+    return {
+        "now": now,
+        "ready": sources.ready,
+        "trouble": sources.trouble,
+        "health": sources.health,
+        "jobs": [_summary(job) for job in sources.jobs],
+        "usage": {
+            "day": today,
+            "today": _by_class(row for row in sources.usage if row.day == today),
+            "all": _by_class(sources.usage),
+        },
+    }
+
+
+def lasting(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a view without the lengths of time in it, to tell whether it has changed.
+
+    Args:
+        shown: What `view` made.
+    """
+    health = shown["health"]
+    now: float = shown["now"]
+    return {
+        **shown,
+        "now": 0,
+        "health": {
+            **_without(health),
+            "windows": [
+                {**window, "next_free_s": _moment(window["next_free_s"], now)}
+                for window in health["windows"]
+            ],
+            "roles": {name: _without(role) for name, role in health["roles"].items()},
+        },
+    }
+
+
+def _without(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in _LASTING}
+
+
+def _moment(seconds: float, now: float) -> int:
+    """The second at which something ends that lasts so long yet; 0 when nothing lasts."""
+    return round(now + seconds) if seconds else 0
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    """A job without what it was given and what came out; the page asks for those by id."""
+    short = {name: value for name, value in asdict(job).items() if name not in _BULKY}
+    error = cast("str | None", short["error"])
+    if error and len(error) > _LONGEST_ERROR:
+        short["error"] = f"{error[:_LONGEST_ERROR]}…"
+    return short
+
+
+def _by_class(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
+    """Sums over days and models, in the order of the names."""
+    sums: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = sums.setdefault(
+            row.traffic_class, {"name": row.traffic_class} | dict.fromkeys(_USED, 0)
+        )
+        for field in _USED:
+            one[field] += getattr(row, field)
+    return [sums[name] for name in sorted(sums)]
