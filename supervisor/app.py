@@ -23,6 +23,7 @@ from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.sqlite import KEPT, SqliteLedger
 from supervisor.logs import configure
+from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
 from supervisor.stats import Stats
 from supervisor.supervision.blocking import Frame
@@ -48,6 +49,8 @@ _LOOK = 0.5
 """Seconds between two looks whether the other process has let go of the key."""
 _SIMULATED_KEY = "xai-simulated"
 _SQLITE = "sqlite:///"
+_BESIDE = "data/supervisor.sqlite"
+"""Where files lie that are no part of a store on a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,18 @@ class House:
         )
         self._add_clients()
         jobs_url, states = _jobs_store(settings, simulated=simulated)
+        self._memory = Memory(
+            _file(settings, simulated=simulated, what="-memory"),
+            clock=clock,
+            folders=settings.memory.folders,
+            sweep=settings.memory.sweep,
+        )
         self.team = Team(
             settings,
             broker=self.broker,
             clock=clock,
             stats=self._stats,
-            stores=Stores(jobs_url, states),
+            stores=Stores(jobs_url, states, self._memory),
         )
         self._watchdog = Watchdog(
             Watch(folders=(settings.roles.directory.absolute(),), culprit=self._culprit)
@@ -112,6 +121,7 @@ class House:
             jobs=Desk(self.team),
             team=self.team,
             ledger=ledger,
+            memory=self._memory,
             clock=clock,
             started=self._started,
             ready=lambda: self._state,
@@ -168,6 +178,7 @@ class House:
             ChildSpec("broker", self.broker.run),
             ChildSpec("roles", self.team.run, shutdown=15.0),
             ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
+            ChildSpec("memory", self._memory.run),
             ChildSpec("web", self._serve, shutdown=15.0),
             ChildSpec("reload", self.team.watch),
             ChildSpec("watchdog", self._watchdog.run),
@@ -252,7 +263,8 @@ def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
 
 def _file(settings: Settings, *, simulated: bool, what: str = "") -> Path:
     """A file of the store; what is simulated has its own."""
-    file = Path(settings.store.url.removeprefix(_SQLITE))
+    url = settings.store.url
+    file = Path(url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else _BESIDE)
     mark = "-simulated" if simulated else ""
     return file.with_name(f"{file.stem}{mark}{what}{file.suffix}")
 

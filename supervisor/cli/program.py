@@ -29,6 +29,8 @@ _COMMANDS = (
     ("reload", "roles:reload", "Read a role's file again."),
     ("pause", "brake:pause", "Send nothing until resumed; requests go on queueing."),
     ("resume", "brake:resume", "Send again."),
+    ("search", "search:search", "Find passages of the indexed folders."),
+    ("index", "search:index", "Index a folder or a git repository."),
     ("usage", "usage:usage", "Show tokens and money by day, role and model."),
     ("models", "models:models", "List the models that the API offers."),
     ("doctor", "doctor:doctor", "Check this installation; read-only."),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -134,6 +135,20 @@ class LogSettings(_Table):
     format: Annotated[_Format, PlainValidator(value.one_of("auto", "json", "console"))] = "auto"
 
 
+class MemorySettings(_Table):
+    """What is known without being told: folders that are kept indexed.
+
+    Attributes:
+        folders: Folders and git repositories.
+        sweep: Seconds between two looks at all their files; changes are seen at once beside that.
+    """
+
+    folders: Annotated[
+        tuple[Annotated[Path, PlainValidator(value.folder)], ...], BeforeValidator(value.several)
+    ] = ()
+    sweep: _SomeSeconds = 600.0
+
+
 class RoleSettings(_Table):
     """What a role may take; None leaves it to the role's own class.
 
@@ -192,6 +207,7 @@ class Settings(_Table):
         web: The HTTP door.
         store: Where things are written down.
         log: What is written to standard error.
+        memory: What is kept indexed.
         roles: The roles.
         clients: The gateway's clients by name.
         simulator: Settings of the simulated API, which validates them itself; never shown either.
@@ -205,6 +221,7 @@ class Settings(_Table):
     web: WebSettings = WebSettings()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
+    memory: MemorySettings = MemorySettings()
     roles: RolesSettings = RolesSettings()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     simulator: Annotated[Mapping[str, JsonValue], PlainValidator(value.plain_table)] = Field(

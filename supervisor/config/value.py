@@ -158,6 +158,15 @@ def folder(value: object) -> Path:
     raise ValueError('a path such as "roles"')
 
 
+def several(value: Any) -> Any:
+    """A single folder counts as a list of one."""
+    if isinstance(value, str | Path):
+        return [value]
+    if isinstance(value, list | tuple):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    raise ValueError('a list of folders such as ["docs", "src"]')
+
+
 def base_url(value: object) -> str:
     """Read the base URL of an API; without a slash at its end."""
     expectation = 'an http or https URL without user, query or fragment: "https://api.x.ai/v1"'

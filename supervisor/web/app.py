@@ -21,6 +21,7 @@ from supervisor.web.hub import Hub
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.jobs_api import JobsApi
 from supervisor.web.live import Live
+from supervisor.web.memory_api import MemoryApi
 from supervisor.web.models import Models
 from supervisor.web.origin import is_loopback
 from supervisor.web.page import Page
@@ -76,6 +77,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
     models = Models(hub.models, doorkeeper=doorkeeper, clock=hub.clock)
     health, jobs = HealthApi(hub), JobsApi(hub, closing)
     roles, queue, static = RolesApi(hub), QueueApi(hub, calls), Static()
+    memory = MemoryApi(hub)
     gateways = (
         Gateway(
             endpoint,
@@ -102,6 +104,9 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
         Route("/api/jobs/{id}", jobs.get),
         Route("/api/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
         Route("/api/jobs/{id}/retry", jobs.retry, methods=["POST"]),
+        Route("/api/memory", memory.sources),
+        Route("/api/memory", memory.add, methods=["POST"]),
+        Route("/api/search", memory.search),
         Route("/api/roles", roles.list),
         *(
             Route(f"/api/roles/{{name}}/{action}", roles.acting(action), methods=["POST"])

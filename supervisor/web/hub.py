@@ -14,6 +14,7 @@ from supervisor.clock import Clock
 from supervisor.config.settings import Settings
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus
 from supervisor.ledger.ledger import Ledger
+from supervisor.memory.words import Index
 from supervisor.messages import JsonValue
 from supervisor.team.snapshot import TeamSnapshot
 from supervisor.upstream.outcome import Outcome
@@ -86,6 +87,7 @@ class Hub:
         jobs: Durable jobs.
         team: Roles at work.
         ledger: What was used.
+        memory: What is indexed.
         clock: Tells the time.
         started: Monotonic seconds at which the process began.
         ready: Says why the process is not ready yet or any more; empty when it is.
@@ -100,6 +102,7 @@ class Hub:
     jobs: JobDesk
     team: Team
     ledger: Ledger
+    memory: Index
     clock: Clock
     started: float
     ready: Callable[[], str]

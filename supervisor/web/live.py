@@ -18,8 +18,6 @@ from supervisor.clock import Clock
 from supervisor.errors import SupervisorError
 from supervisor.jobs.job import Job
 from supervisor.ledger.ledger import UsageRow
-from supervisor.jobs.job import Job
-from supervisor.ledger.ledger import UsageRow
 from supervisor.web.closing import Closing
 from supervisor.web.document import document
 from supervisor.web.hangup import until_hangup

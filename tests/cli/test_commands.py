@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from supervisor.jobs.job import JobStatus
@@ -266,3 +267,20 @@ async def test_port_check_knows_a_supervisor(capsys: Capture) -> None:
     checks = {check["name"]: check for check in json.loads(result.out)["checks"]}
     assert "a supervisor (1.2.3) answers" in checks["port"]["detail"]
     assert checks["port"]["ok"]
+
+
+async def test_a_folder_is_indexed_and_searched(capsys: Capture, tmp_path: Path) -> None:
+    """What was indexed is found with its place; a search without hits says what to do."""
+    await anyio.Path(tmp_path, "notes.md").write_text("# Quota\n" + "A window.\n" * 9)
+    async with open_house() as house, served(house) as port:
+        nothing = await command(capsys, port, "search", "window")
+        indexed = await command(capsys, port, "index", str(tmp_path))
+        found = await command(capsys, port, "search", "the", "windows", "--source", str(tmp_path))
+        document = await command(capsys, port, "search", "window", "--json")
+        again = await command(capsys, port, "index", str(tmp_path), "--json")
+    assert "nothing was found" in nothing.err
+    assert "1 files, 1 passages (1 changed" in indexed.err
+    assert found.out.startswith(f"{tmp_path}/notes.md:1  Quota\n    # Quota\n")
+    assert "4 more lines" in found.out
+    assert json.loads(document.out)["hits"][0]["end"] == 10
+    assert json.loads(again.out)["changed"] == 0

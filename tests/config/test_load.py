@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor.config import RolesSettings, Settings, known_keys, load_settings
+from supervisor.config.settings import MemorySettings
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
 from tests.config.conftest import Project
@@ -39,6 +40,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "store.url": ("mysql://host/name", '"sqlite:///PATH" or "postgresql://'),
     "log.level": ("loud", 'one of "debug", "info", "warning", "error"'),
     "log.format": ("xml", 'one of "auto", "json", "console"'),
+    "memory.folders": (5, 'a list of folders such as ["docs", "src"]'),
+    "memory.folders[0]": ([5], "a path"),
+    "memory.sweep": ("soon", DURATION),
     "roles.directory": (5, "a path"),
     "simulator": (5, "a table"),
     **{
@@ -57,7 +61,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),
 }
 TABLES = [
-    *("upstream", "quota", "web", "store", "log", "roles", "clients"),
+    *("upstream", "quota", "web", "store", "log", "memory", "roles", "clients"),
     *("roles.sales", "clients.sales"),
 ]
 
@@ -317,8 +321,12 @@ def test_no_part_of_a_key_is_shown(project: Project, secret: str) -> None:
         except ConfigError as error:
             shown = f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
         else:
-            # Any text names a model or a folder; these two are what somebody said they are.
-            shown = repr(settings.model_copy(update={"model": "", "roles": RolesSettings()}))
+            # Any text names a model or a folder; these are what somebody said they are.
+            shown = repr(
+                settings.model_copy(
+                    update={"model": "", "roles": RolesSettings(), "memory": MemorySettings()}
+                )
+            )
         assert "not-a-real-key" not in shown, (toml_text, overrides, env_file, environ)
 
 

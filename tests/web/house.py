@@ -14,9 +14,12 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 import httpx
 import orjson
 from anyio import lowlevel
@@ -31,6 +34,7 @@ from supervisor.errors import PluginInvalid, UnknownJob, UnknownRole
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit
+from supervisor.memory.memory import Memory
 from supervisor.messages import Cost, JsonValue, TrafficClass
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.upstream.client import Upstream
@@ -339,6 +343,7 @@ async def open_house(
         ledger=ledger,
         clock=clock,
     )
+    folder = await anyio.to_thread.run_sync(TemporaryDirectory)
     names = ("gateway", "quality", "code", "editor")
     for name in names:
         broker.set_class(TrafficClass(name, queue=queue))
@@ -349,6 +354,7 @@ async def open_house(
         jobs=jobs,
         team=team,
         ledger=ledger,
+        memory=Memory(Path(folder.name, "memory.sqlite"), clock=clock),
         clock=clock,
         started=clock.monotonic(),
         ready=lambda: "".join(reason),
@@ -362,6 +368,7 @@ async def open_house(
         await tasks.start(broker.run)
         yield House(hub, app, api, broker, team, jobs, client, reason)
         tasks.cancel_scope.cancel()
+    await anyio.to_thread.run_sync(folder.cleanup)
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ let ahead = 0; // seconds by which the server's clock is before ours
 let everything = false; // usage of all time
 let alarm = 0;
 
+/** Stands still while the connection is lost: nobody knows what lasts on. */
 function serverNow() {
-  return Date.now() / 1000 + ahead;
+  return (stale || Date.now()) / 1000 + ahead;
 }
 
 /** Do something through the API; say it when that fails. */

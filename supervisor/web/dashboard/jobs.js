@@ -5,7 +5,7 @@ import { button, byId, fill, keep, make, mark, pill, row, say, show } from "./el
 import { amount, duration, lasting, moment, money } from "./words.js";
 
 const COLUMNS = [
-  ["Job"], ["Role"], ["Status"], ["Age"], ["Took"], ["Tokens", "number"], ["Cost", "number"],
+  ["Job"], ["Role"], ["Status"], ["Age", "time"], ["Took", "time"], ["Tokens", "number"], ["Cost", "number"],
   ["Error", "text"], ["", "actions"],
 ];
 const MOODS = { done: "good", failed: "bad", cancelled: "calm", queued: "warn", running: "busy" };

@@ -37,7 +37,9 @@ export function showStatus(view) {
     create: () => make("li", {}, make("code", {}), make("span", {})),
     update: (item, one) => {
       say(item.children[0], one.line ? `${one.file}:${one.line}` : one.file);
-      say(item.children[1], ` ${one.message}`);
+      // The loader begins some of its messages with the file itself.
+      const message = one.message.startsWith(`${one.file}: `) ? one.message.slice(one.file.length + 2) : one.message;
+      say(item.children[1], ` ${message}`);
     },
   });
 }

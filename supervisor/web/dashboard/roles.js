@@ -4,7 +4,7 @@ import { button, byId, fill, keep, make, mark, pill, row, say, show } from "./el
 import { count, lasting, plain } from "./words.js";
 
 const COLUMNS = [
-  ["Role"], ["State"], ["For"], ["Jobs running", "number"], ["Jobs queued", "number"],
+  ["Role"], ["State"], ["For", "time"], ["Jobs running", "number"], ["Jobs queued", "number"],
   ["Done", "number"], ["Failed", "number"], ["Restarts", "number"], ["Last error", "text"], ["", "actions"],
 ];
 const MOODS = { running: "good", failed: "bad", stopped: "calm", done: "calm" };

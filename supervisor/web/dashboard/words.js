@@ -25,7 +25,7 @@ export function percent(part) {
 /** Seconds as "0.4 s", "42 s", "3 min 5 s", "2 h 10 min", "4 d 3 h". */
 export function duration(seconds) {
   const all = Math.max(0, seconds ?? 0);
-  if (all < 9.95) return `${all.toFixed(all < 0.0995 && all > 0 ? 2 : 1)} s`;
+  if (all < 9.95) return `${all.toFixed(all < 0.0995 && all >= 0.005 ? 2 : 1)} s`;
   const rounded = Math.round(all);
   if (rounded < 60) return `${rounded} s`;
   if (rounded < 3600) return two(rounded, 60, "min", 1, "s");

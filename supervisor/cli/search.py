@@ -1,0 +1,75 @@
+"""`search` and `index`: find something in the indexed folders, and index one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from supervisor.cli.connection import Connection
+from supervisor.cli.flag import AsJson
+from supervisor.cli.output import print_json, talk
+from supervisor.cli.place import HERE, Place
+
+_LINES = 6
+
+
+def search(
+    *words: str,
+    source: str = "",
+    limit: int = 10,
+    as_json: AsJson = False,
+    place: Place = HERE,
+) -> None:
+    """Find passages of the indexed folders; asks no model.
+
+    Args:
+        words: What to look for.
+        source: Only this folder.
+        limit: Most passages to show.
+        as_json: Print one JSON document.
+        place: Which supervisor.
+    """
+    query = {"q": " ".join(words), "limit": limit}
+    if source:
+        query["source"] = str(Path(source).absolute())
+    document = Connection(place.settings()).get(f"/api/search?{urlencode(query)}")
+    if as_json:
+        print_json(document)
+    elif document["hits"]:
+        print("\n\n".join(_shown(hit) for hit in document["hits"]))
+    else:
+        talk("nothing was found; `index FOLDER` makes a folder known")
+
+
+def index(
+    folder: str,
+    /,
+    *,
+    as_json: AsJson = False,
+    place: Place = HERE,
+) -> None:
+    """Index a folder or a git repository, or bring it up to date.
+
+    Args:
+        folder: The folder.
+        as_json: Print one JSON document.
+        place: Which supervisor.
+    """
+    document = {"folder": str(Path(folder).absolute())}
+    done = Connection(place.settings()).post("/api/memory", document)
+    if as_json:
+        print_json(done)
+        return
+    talk(
+        f"{done['source']}: {done['files']} files, {done['passages']} passages"
+        f" ({done['changed']} changed, {done['removed']} removed, {done['skipped']} left out)"
+    )
+
+
+def _shown(hit: dict[str, Any]) -> str:
+    name = f"  {hit['name']}" if hit["name"] else ""
+    lines = hit["text"].splitlines()
+    text = "\n".join(f"    {line}" for line in lines[:_LINES])
+    more = f"\n    … {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
+    return f"{hit['source']}/{hit['path']}:{hit['start']}{name}\n{text}{more}"

@@ -1,0 +1,145 @@
+"""Which files of a folder are worth knowing: what git would track, or what a person would read.
+
+Never what is secret, binary or large, and nothing that a link leads to outside of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+LARGEST = 1_000_000
+"""Bytes of the largest file that is read."""
+
+_TIME = 60.0
+_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "dist", "build", "target"})
+_SECRET = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_*",
+    ".netrc",
+    ".pgpass",
+    "*.kdbx",
+)
+_OPEN = (".env.example", ".env.sample", ".env.template", "id_*.py", "*.pub")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it lies there.
+
+    Attributes:
+        path: Relative to the folder, with `/`.
+        size: Bytes.
+        changed: Time of its last change, in nanoseconds.
+    """
+
+    path: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a folder holds.
+
+    Attributes:
+        files: Those worth reading, by path.
+        skipped: How many were left out.
+    """
+
+    files: tuple[File, ...]
+    skipped: int
+
+
+def list_folder(folder: Path) -> Listing:
+    """Look at a folder; reads no file.
+
+    Args:
+        folder: A git repository, or any other folder.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "Not a directory", str(folder))
+    root, files, skipped = folder.resolve(), [], 0
+    for path in sorted(set(_tracked(folder) or _walked(folder))):
+        file = _file(root, path)
+        if file is None:
+            skipped += 1
+        else:
+            files.append(file)
+    return Listing(tuple(files), skipped)
+
+
+def read_text(folder: Path, path: str) -> str | None:
+    """A file's text; None where it is none, is too large now, or has gone.
+
+    Args:
+        folder: The folder.
+        path: Relative to it.
+    """
+    try:
+        with (folder / path).open("rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError:
+        return None
+    if len(raw) > LARGEST or b"\0" in raw:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def is_secret(path: str) -> bool:
+    """Whether a file's name says that it holds a secret."""
+    name = path.rpartition("/")[2]
+    if any(fnmatch(name, pattern) for pattern in _OPEN):
+        return False
+    return any(fnmatch(name, pattern) for pattern in _SECRET)
+
+
+def _file(root: Path, path: str) -> File | None:
+    whole = root / path
+    try:
+        path.encode()  # a name that is no text cannot be told to anybody
+        info = whole.stat()
+        inside = whole.resolve().is_relative_to(root)
+    except (OSError, UnicodeEncodeError):
+        return None
+    if not inside or not whole.is_file() or is_secret(path) or info.st_size > LARGEST:
+        return None
+    return File(path, info.st_size, info.st_mtime_ns)
+
+
+def _tracked(folder: Path) -> list[str] | None:
+    """What git tracks or would track; None where the folder is no repository, or git is missing."""
+    command = ["git", "-C", str(folder), "ls-files", "-co", "--exclude-standard", "-z"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        listed = subprocess.run(
+            command, capture_output=True, check=True, timeout=_TIME, env=environment
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return [path for path in listed.stdout.decode(errors="surrogateescape").split("\0") if path]
+
+
+def _walked(folder: Path) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS
+        ]
+        for name in files:
+            if not name.startswith(".") or is_secret(name):
+                yield Path(place, name).relative_to(folder).as_posix()

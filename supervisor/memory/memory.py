@@ -1,0 +1,210 @@
+"""The index at work: folders brought up to date, watched, and searched.
+
+One thread changes it; each search has a connection of its own, so nobody waits for a large folder
+to be read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import structlog
+import watchfiles
+from anyio.abc import TaskStatus
+
+from supervisor.clock import Clock
+from supervisor.errors import JobFailed, StoreError
+from supervisor.memory import shelves
+from supervisor.memory.folder import File, list_folder, read_text
+from supervisor.memory.words import Document, Hit, Index, Indexed, Source
+
+_log = structlog.get_logger("supervisor.memory")
+
+T = TypeVar("T")
+
+_CHUNK = 200
+"""Files of one transaction: what was read is kept when the process ends in the middle."""
+
+
+class Memory(Index):
+    """What is known, in one SQLite file.
+
+    Args:
+        file: The file; made, with its folder, where it is missing.
+        clock: Tells when a folder was gone through.
+        folders: Folders that are kept up to date by `run`.
+        sweep: Seconds between two looks at all their files' contents; changes are seen at once
+            as far as the system tells them.
+    """
+
+    def __init__(
+        self, file: Path, *, clock: Clock, folders: Sequence[Path] = (), sweep: float = 600.0
+    ) -> None:
+        self._file = file
+        self._clock = clock
+        self._folders = [str(folder.absolute()) for folder in folders]
+        self._sweep = sweep
+        self._writing = anyio.CapacityLimiter(1)
+
+    def __repr__(self) -> str:
+        return f"<Memory {self._file} watching={len(self._folders)}>"
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the configured folders up to date until cancelled.
+
+        Raises:
+            StoreError: The index cannot be used.
+        """
+        await self.sources()
+        task_status.started()
+        if not self._folders:
+            await anyio.sleep_forever()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch)
+            while True:
+                for folder in self._folders:
+                    await self._refresh(folder, deep=True)
+                await anyio.sleep(self._sweep)
+
+    async def add(self, folder: str) -> Indexed:
+        """Index a folder or a git repository, or bring it up to date.
+
+        Raises:
+            StoreError: The index cannot be written.
+            JobFailed: The folder is none.
+        """
+        return await self._change(partial(self._add, source=_whole(folder), deep=False))
+
+    async def remove(self, folder: str) -> bool:
+        """Forget a folder; tells whether it was known."""
+        source = _whole(folder)
+        return await self._change(lambda connection: shelves.forget(connection, source))
+
+    async def sources(self) -> list[Source]:
+        """The indexed folders, by path."""
+        return await self._read(shelves.sources)
+
+    async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
+        """Find passages, best first."""
+        inside = _whole(source) if source else ""
+        return await self._read(partial(shelves.search, query=query, source=inside, limit=limit))
+
+    async def undescribed(self, folder: str, *, limit: int) -> list[Document]:
+        """Files of a folder that have no description as they are now."""
+        source = _whole(folder)
+
+        def read(connection: sqlite3.Connection) -> list[Document]:
+            documents: list[Document] = []
+            for path, digest in shelves.undescribed(connection, source, limit=limit):
+                text = read_text(Path(source), path)
+                # What has changed meanwhile is indexed first.
+                if text is not None and shelves.digest_of(text) == digest:
+                    documents.append(Document(source, path, digest, text))
+            return documents
+
+        return await self._read(read)
+
+    async def describe(self, document: Document, text: str) -> None:
+        """Keep a description, which is searched too, until the file changes."""
+        await self._change(lambda connection: shelves.describe(connection, document, text))
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        async for changes in watchfiles.awatch(*self._folders, debounce=500, recursive=True):
+            paths = [path for _, path in changes]
+            for folder in self._folders:
+                if any(Path(path).is_relative_to(folder) for path in paths):
+                    await self._refresh(folder, deep=False)
+
+    async def _refresh(self, folder: str, *, deep: bool) -> None:
+        try:
+            done = await self._change(partial(self._add, source=folder, deep=deep))
+        except (StoreError, JobFailed) as error:
+            _log.error("memory.refresh_failed", folder=folder, error=str(error))
+            return
+        if done.changed or done.removed:
+            _log.info("memory.refreshed", folder=folder, changed=done.changed, removed=done.removed)
+
+    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await anyio.to_thread.run_sync(self._with, work, limiter=self._writing)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await anyio.to_thread.run_sync(self._with, work)
+
+    # -- on a thread ------------------------------------------------------------------------------
+
+    def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            connection = shelves.connect(self._file)
+            try:
+                return work(connection)
+            finally:
+                connection.close()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the index {self._file} failed: {error}",
+                hint="see that it is there and writable; it can be deleted, and is made again",
+            ) from error
+
+    def _add(self, connection: sqlite3.Connection, *, source: str, deep: bool) -> Indexed:
+        """Go through a folder; `deep` reads the files that look unchanged, too."""
+        folder = Path(source)
+        try:
+            listing = list_folder(folder)
+        except OSError as error:
+            raise JobFailed(
+                f"expected a folder to index, got: {source} ({error.strerror})"
+            ) from error
+        known = shelves.known(connection, source)
+        changed = unread = 0
+        for begin in range(0, len(listing.files), _CHUNK):
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                for file in listing.files[begin : begin + _CHUNK]:
+                    outcome = _take_in(
+                        connection, source, file=file, old=known.get(file.path), deep=deep
+                    )
+                    changed += outcome is True
+                    unread += outcome is None
+        gone = known.keys() - {file.path for file in listing.files}
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for path in gone:
+                shelves.take_out(connection, source, path=path)
+            shelves.looked_at(connection, source, now=self._clock.wall())
+        files, passages = shelves.counts(connection, source)
+        return Indexed(source, files, changed, len(gone), passages, listing.skipped + unread)
+
+
+def _whole(folder: str) -> str:
+    """A folder's name as it is kept."""
+    return str(Path(folder).absolute())
+
+
+def _take_in(
+    connection: sqlite3.Connection,
+    source: str,
+    *,
+    file: File,
+    old: shelves.Known | None,
+    deep: bool,
+) -> bool | None:
+    """Index a file if it has changed; None when it cannot be read as text."""
+    if old is not None and not deep and (old.size, old.changed) == (file.size, file.changed):
+        return False
+    text = read_text(Path(source), file.path)
+    if text is None:
+        shelves.take_out(connection, source, path=file.path)
+        return None
+    if old is not None and old.digest == shelves.digest_of(text):
+        shelves.touch(connection, old.id, file)
+        return False
+    shelves.put(connection, source, file=file, text=text)
+    return True
