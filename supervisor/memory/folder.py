@@ -71,7 +71,8 @@ def list_folder(folder: Path) -> Listing:
     """
     if not folder.is_dir():
         raise NotADirectoryError(20, "Not a directory", str(folder))
-    root, files, skipped = folder.resolve(), [], 0
+    root, skipped = folder.resolve(), 0
+    files: list[File] = []
     for path in sorted(set(_tracked(folder) or _walked(folder))):
         file = _file(root, path)
         if file is None:

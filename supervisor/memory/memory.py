@@ -117,7 +117,9 @@ class Memory(Index):
     # -- inside -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        async for changes in watchfiles.awatch(*self._folders, debounce=500, recursive=True):
+        async for changes in watchfiles.awatch(  # pyright: ignore[reportUnknownMemberType]
+            *self._folders, debounce=500, recursive=True
+        ):
             paths = [path for _, path in changes]
             for folder in self._folders:
                 if any(Path(path).is_relative_to(folder) for path in paths):
