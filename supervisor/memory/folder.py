@@ -16,6 +16,8 @@ LARGEST = 1_000_000
 """Bytes of the largest file that is read."""
 
 _TIME = 60.0
+_PASSED_ON = ("PATH", "HOME", "LANG", "SYSTEMROOT")
+"""Environment variables that git gets; no other, for the key is among them."""
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "dist", "build", "target"})
 _SECRET = (
     ".env",
@@ -73,7 +75,9 @@ def list_folder(folder: Path) -> Listing:
         raise NotADirectoryError(20, "Not a directory", str(folder))
     root, skipped = folder.resolve(), 0
     files: list[File] = []
-    for path in sorted(set(_tracked(folder) or _walked(folder))):
+    tracked = _tracked(folder)
+    # An empty list is an answer too: a repository in which everything is ignored.
+    for path in sorted(set(_walked(folder) if tracked is None else tracked)):
         file = _file(root, path)
         if file is None:
             skipped += 1
@@ -125,8 +129,11 @@ def _file(root: Path, path: str) -> File | None:
 
 def _tracked(folder: Path) -> list[str] | None:
     """What git tracks or would track; None where the folder is no repository, or git is missing."""
-    command = ["git", "-C", str(folder), "ls-files", "-co", "--exclude-standard", "-z"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # A repository's own configuration can name a program that git then runs: not this one.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder)]
+    command += ["ls-files", "-co", "--exclude-standard", "-z"]
+    # And nobody's program gets to see the key.
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
         listed = subprocess.run(
             command, capture_output=True, check=True, timeout=_TIME, env=environment

@@ -47,8 +47,14 @@ class Memory(Index):
         self, file: Path, *, clock: Clock, folders: Sequence[Path] = (), sweep: float = 600.0
     ) -> None:
         self._file = file
+        self._whole_file = file.absolute()
         self._clock = clock
         self._folders = [str(folder.absolute()) for folder in folders]
+        # The store's own folder, where the ledger and the jobs are written all the time.
+        data = str(self._whole_file.parent)
+        self._is_inside = any(
+            data != folder and Path(data).is_relative_to(folder) for folder in self._folders
+        )
         self._sweep = sweep
         self._writing = anyio.CapacityLimiter(1)
 
@@ -117,13 +123,31 @@ class Memory(Index):
     # -- inside -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
+        """Look again where something has changed; what cannot be watched is left to the sweep."""
+        while True:
+            folders = await anyio.to_thread.run_sync(_present, self._folders)
+            try:
+                if folders:
+                    await self._watch_these(folders)
+            except (OSError, RuntimeError) as error:
+                _log.error("memory.watch_failed", folders=folders, error=str(error))
+            await anyio.sleep(self._sweep)
+
+    async def _watch_these(self, folders: Sequence[str]) -> None:
         async for changes in watchfiles.awatch(  # pyright: ignore[reportUnknownMemberType]
-            *self._folders, debounce=500, recursive=True
+            *folders, watch_filter=self._is_news, debounce=500, recursive=True
         ):
-            paths = [path for _, path in changes]
-            for folder in self._folders:
-                if any(Path(path).is_relative_to(folder) for path in paths):
+            paths = [Path(path) for _, path in changes]
+            for folder in folders:
+                if any(path.is_relative_to(folder) for path in paths):
                     await self._refresh(folder, deep=False)
+
+    def _is_news(self, _: watchfiles.Change, path: str) -> bool:
+        """Whether a change can matter: our own writing must not make us look again for ever."""
+        place = Path(path)
+        if path.startswith(str(self._whole_file)) or ".git" in place.parts:
+            return False
+        return not (self._is_inside and place.is_relative_to(self._whole_file.parent))
 
     async def _refresh(self, folder: str, *, deep: bool) -> None:
         try:
@@ -183,6 +207,11 @@ class Memory(Index):
             shelves.looked_at(connection, source, now=self._clock.wall())
         files, passages = shelves.counts(connection, source)
         return Indexed(source, files, changed, len(gone), passages, listing.skipped + unread)
+
+
+def _present(folders: Sequence[str]) -> list[str]:
+    """Those that are there."""
+    return [folder for folder in folders if Path(folder).is_dir()]
 
 
 def _whole(folder: str) -> str:

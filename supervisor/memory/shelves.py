@@ -166,7 +166,9 @@ def undescribed(
 ) -> list[tuple[str, str]]:
     """Path and digest of files that have no description as they are now."""
     return connection.execute(
-        "SELECT path, digest FROM documents WHERE source = ? AND description IS NULL"
+        "SELECT path, digest FROM documents d WHERE source = ? AND description IS NULL"
+        # A file that says nothing needs no description.
+        " AND EXISTS (SELECT 1 FROM passages p WHERE p.document = d.id)"
         " ORDER BY path LIMIT ?",
         (source, limit),
     ).fetchall()

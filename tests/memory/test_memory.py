@@ -108,6 +108,44 @@ async def test_a_repository_is_what_git_says(memory: Memory, folder: Path) -> No
     assert await found(memory, "wheel") == ["README.md"]
 
 
+async def test_a_repository_runs_nothing_and_sees_no_key(
+    memory: Memory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that a repository names is not run, and the key is in no child's environment."""
+    monkeypatch.setenv("XAI_API_KEY", "xai-test-not-a-real-key")
+    spy, seen = folder.parent / "spy", folder.parent / "seen"
+    await anyio.Path(spy).write_text(f"#!/bin/sh\nenv > {seen}\n")
+    await anyio.Path(spy).chmod(0o755)
+    for command in (["init", "-q"], ["config", "core.fsmonitor", str(spy)]):
+        await anyio.run_process(["git", "-C", str(folder), *command])
+    await memory.add(str(folder))
+    assert not await anyio.Path(seen).exists()
+    bin_folder = folder.parent / "bin"
+    await anyio.Path(bin_folder).mkdir()
+    await anyio.Path(bin_folder, "git").write_text(f"#!/bin/sh\nenv > {seen}\n")
+    await anyio.Path(bin_folder, "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin_folder), prepend=os.pathsep)
+    await memory.add(str(folder))
+    environment = await anyio.Path(seen).read_text()
+    assert "PATH=" in environment
+    assert "not-a-real-key" not in environment
+
+
+async def test_a_repository_that_ignores_everything_is_empty(memory: Memory, folder: Path) -> None:
+    """Where git names no file, none is indexed."""
+    await anyio.run_process(["git", "init", "-q", str(folder)])
+    await anyio.Path(folder, ".gitignore").write_text("*\n")
+    assert (await memory.add(str(folder))).files == 0
+
+
+async def test_an_empty_file_is_not_offered_for_description(memory: Memory, tmp_path: Path) -> None:
+    """Nobody pays for a description of nothing."""
+    await anyio.Path(tmp_path, "code").mkdir()
+    await anyio.Path(tmp_path, "code", "__init__.py").write_text("\n")
+    assert (await memory.add(str(tmp_path / "code"))).files == 1
+    assert await memory.undescribed(str(tmp_path / "code"), limit=9) == []
+
+
 async def test_what_is_wrong_is_said(memory: Memory, tmp_path: Path) -> None:
     """A folder that is none and a file that is no index are errors that name it."""
     with pytest.raises(JobFailed, match=r"expected a folder to index, got: .*nothing"):
@@ -133,6 +171,28 @@ async def test_a_watched_folder_is_kept_up_to_date(tmp_path: Path, folder: Path)
                 await anyio.Path(folder, "late.txt").write_text(f"a telegram {number}")
                 number += 1
                 await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_a_missing_folder_and_its_own_file_disturb_nothing(
+    tmp_path: Path, folder: Path
+) -> None:
+    """A configured folder that is not there is no crash; our own writing is no change."""
+    folders = [tmp_path / "nowhere", folder]
+    memory = Memory(folder / "data" / "memory.sqlite", clock=SystemClock(), folders=folders)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(memory.run)
+        with anyio.fail_after(15):
+            while not await found(memory, "wheel"):
+                await lowlevel.checkpoint()
+        (before,) = await memory.sources()
+        with anyio.move_on_after(1.5):
+            while True:
+                # Reading opens the file, and writes beside it; nothing must come of that.
+                await found(memory, "wheel")
+        (after,) = await memory.sources()
+        assert after.updated == before.updated
         tasks.cancel_scope.cancel()
 
 
