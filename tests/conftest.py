@@ -11,6 +11,8 @@ import inspect
 import os
 import socket
 from collections.abc import AsyncGenerator, Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -32,9 +34,14 @@ _PASSES = 20
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
-    with server(tmp_path_factory.mktemp("postgresql")) as url:
+    # Not in pytest's own folder: run by root, the server is another user's, and every pytest that
+    # starts on this machine closes that folder to others, under the feet of a running server.
+    with (
+        TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
+        server(Path(folder, "data")) as url,
+    ):
         yield url
 
 
