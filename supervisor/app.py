@@ -21,7 +21,8 @@ from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
-from supervisor.ledger.sqlite import KEPT, SqliteLedger
+from supervisor.ledger.rows import KEPT
+from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.logs import configure
 from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
@@ -178,10 +179,10 @@ class House:
             ChildSpec("broker", self.broker.run),
             ChildSpec("roles", self.team.run, shutdown=15.0),
             ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
-            ChildSpec("memory", self._memory.run),
             ChildSpec("web", self._serve, shutdown=15.0),
             ChildSpec("reload", self.team.watch),
             ChildSpec("watchdog", self._watchdog.run),
+            ChildSpec("memory", self._memory.run),
         )
         return Supervisor("supervisor", children, policy=Policy(strategy="rest_for_one"))
 
@@ -251,10 +252,8 @@ def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
     kept = max(longest, KEPT)
     if not url.startswith(_SQLITE):
         # psycopg: only who has such a server needs it.
-        from supervisor.ledger.postgresql import (  # noqa: PLC0415
-            PostgresqlLedger,
-            PostgresqlOwnership,
-        )
+        from supervisor.ledger.postgresql import PostgresqlLedger  # noqa: PLC0415
+        from supervisor.ledger.postgresql_owner import PostgresqlOwnership  # noqa: PLC0415
 
         return PostgresqlLedger(url, kept=kept), PostgresqlOwnership(url)
     ledger = SqliteLedger(_file(settings, simulated=simulated), kept=kept)

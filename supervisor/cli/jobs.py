@@ -65,8 +65,7 @@ def cancel(job: str, /, *, place: Place = HERE) -> None:
         job: Its id.
         place: Which supervisor.
     """
-    answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/cancel")
-    talk(f"{answer['id']} is {answer['status']}")
+    _act(job, "cancel", place=place)
 
 
 @jobs.command
@@ -77,7 +76,11 @@ def retry(job: str, /, *, place: Place = HERE) -> None:
         job: Its id.
         place: Which supervisor.
     """
-    answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/retry")
+    _act(job, "retry", place=place)
+
+
+def _act(job: str, action: str, *, place: Place) -> None:
+    answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/{action}")
     talk(f"{answer['id']} is {answer['status']}")
 
 

@@ -144,7 +144,10 @@ class MemorySettings(_Table):
     """
 
     folders: Annotated[
-        tuple[Annotated[Path, PlainValidator(value.folder)], ...], BeforeValidator(value.several)
+        tuple[Annotated[Path, PlainValidator(value.folder)], ...],
+        BeforeValidator(
+            value.list_of(str, Path, expectation='a list of folders such as ["docs", "src"]')
+        ),
     ] = ()
     sweep: _SomeSeconds = 600.0
 

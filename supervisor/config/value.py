@@ -124,13 +124,20 @@ def limit(value: object) -> Limit:
         raise ValueError(said[1] if said else EXPECTED) from None
 
 
-def listed(value: Any) -> Any:
-    """A single limit counts as a list of one; the command line is friendlier that way."""
-    if isinstance(value, str | Limit):
-        return [value]
-    if isinstance(value, list | tuple):
-        return value  # pyright: ignore[reportUnknownVariableType]
-    raise ValueError('a list of limits such as ["100 requests / minute"]')
+def list_of(*single: type, expectation: str) -> Callable[[Any], Any]:
+    """A parser of lists in which a lone value of these types counts as a list of one.
+
+    The command line is friendlier that way.
+    """
+
+    def parse(value: Any) -> Any:
+        if isinstance(value, single):
+            return [value]
+        if isinstance(value, list | tuple):
+            return value  # pyright: ignore[reportUnknownVariableType]
+        raise ValueError(expectation)
+
+    return parse
 
 
 def priority(value: object) -> int:
@@ -156,15 +163,6 @@ def folder(value: object) -> Path:
     if isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value)
     raise ValueError('a path such as "roles"')
-
-
-def several(value: Any) -> Any:
-    """A single folder counts as a list of one."""
-    if isinstance(value, str | Path):
-        return [value]
-    if isinstance(value, list | tuple):
-        return value  # pyright: ignore[reportUnknownVariableType]
-    raise ValueError('a list of folders such as ["docs", "src"]')
 
 
 def base_url(value: object) -> str:
@@ -235,5 +233,10 @@ def _is_plain(value: object) -> bool:
 
 
 LimitField = Annotated[Limit, PlainValidator(limit), PlainSerializer(str)]
-Limits = Annotated[tuple[LimitField, ...], BeforeValidator(listed)]
+Limits = Annotated[
+    tuple[LimitField, ...],
+    BeforeValidator(
+        list_of(str, Limit, expectation='a list of limits such as ["100 requests / minute"]')
+    ),
+]
 """Several limits; an error names the one that is wrong by its index."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from supervisor.clock import SystemClock
 from supervisor.errors import StoreError, SupervisorError
 from supervisor.jobs.table import add_missing_columns, metadata
+from supervisor.sqlite import make_file
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -210,8 +210,7 @@ def _parse(text: str) -> sa.URL:
 def _make_file(path: Path) -> None:
     """Create the file and its directory, readable by their owner alone, where they are missing."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        make_file(path)
     except OSError as error:
         raise StoreError(
             f"the job store {path} cannot be opened: {error.strerror}",

@@ -6,7 +6,6 @@ that SQLite runs on, and released by the operating system when the process dies,
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 import anyio.to_thread
 
 from supervisor.errors import StoreError
+from supervisor.sqlite import make_file
 
 
 class Ownership(Protocol):
@@ -74,11 +74,8 @@ class SqliteOwnership:
         if self._held is not None:
             return True
         try:
-            path = self._path.absolute()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(
-                path, timeout=0.0, isolation_level=None, check_same_thread=False
+                make_file(self._path), timeout=0.0, isolation_level=None, check_same_thread=False
             )
         except (OSError, ValueError, sqlite3.Error) as error:
             raise self._failure(error) from error

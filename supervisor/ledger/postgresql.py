@@ -19,17 +19,12 @@ from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import Journal, Settled
 from supervisor.ledger.ledger import Spent, UsageRow
-from supervisor.ledger.sqlite import KEPT
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
-_SWEEP = 600.0
-"""Seconds between two removals of attempts that nobody needs any more."""
-_CONNECT = 10
+CONNECT = 10
 """Seconds to connect."""
-_LOCK = 0x67726F6B
-"""The advisory lock of the key's owner in this database: "grok"."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS supervisor_attempts (
@@ -58,15 +53,14 @@ class PostgresqlLedger:
         kept: Seconds for which single attempts are kept, at least the longest window.
     """
 
-    def __init__(self, url: str, *, kept: float = KEPT) -> None:
+    def __init__(self, url: str, *, kept: float = rows.KEPT) -> None:
         self._url = url
         self._kept = kept
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
-        self._journal = Journal(self._begin, _failure)
+        self._journal = Journal(self._begin, failure)
         self._newest = 0.0
-        self._seq = 0
-        self._numbers: dict[str, int] = {}
+        self._numbering = rows.Numbering(1)
 
     def __repr__(self) -> str:
         # Not the URL: a password may stand in it.
@@ -82,7 +76,7 @@ class PostgresqlLedger:
         task_status.started()
         try:
             while True:
-                await anyio.sleep(_SWEEP)
+                await anyio.sleep(rows.SWEEP)
                 await self._with(self._forget)
         finally:
             with anyio.CancelScope(shield=True):
@@ -159,18 +153,12 @@ class PostgresqlLedger:
     async def _write(
         self, connection: Connection, attempts: Sequence[Attempt], settlements: Sequence[Settled]
     ) -> None:
-        numbered = list(enumerate(attempts, self._seq))
-        numbers = {attempt.id: seq for seq, attempt in numbered}
-        ends = [(numbers.get(a.id) or self._numbers.get(a.id), a, end) for a, end in settlements]
-        batch = rows.values(numbered, ends)
+        batch = self._numbering.batch(attempts, settlements)
         async with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
             await cursor.executemany(_INSERT, batch.attempts)
             await cursor.executemany(_SETTLE, batch.settled)
             await cursor.executemany(_ADD, batch.sums)
-        self._seq += len(attempts)
-        self._numbers.update(numbers)
-        for attempt, _ in settlements:
-            self._numbers.pop(attempt.id, None)
+        self._numbering.written(attempts, settlements)
         self._newest = max(self._newest, *(attempt.granted for attempt in attempts), 0.0)
 
     async def _forget(self, connection: Connection) -> None:
@@ -188,77 +176,31 @@ class PostgresqlLedger:
                 connection, self._connection = self._connection, None
                 if connection is not None:
                     await connection.close()
-                raise _failure(error) from error
+                raise failure(error) from error
 
     async def _connected(self) -> Connection:
         if self._connection is None:
             connection: Connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT
+                self._url, autocommit=True, connect_timeout=CONNECT
             )
             self._connection = connection
             await connection.execute(_SCHEMA)
             cursor = await connection.execute("SELECT max(seq) FROM supervisor_attempts")
             row = await cursor.fetchone()
-            self._seq = int((row[0] if row else None) or 0) + 1
+            self._numbering = rows.Numbering(int((row[0] if row else None) or 0) + 1)
         return self._connection
-
-
-class PostgresqlOwnership:
-    """The lock of one database: one process at a time owns the key.
-
-    An advisory lock of a session: the server gives it back when the connection ends, however that
-    happens.
-
-    Args:
-        url: `postgresql://USER:PASSWORD@HOST/NAME`.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: Connection | None = None
-
-    def __repr__(self) -> str:
-        return f"<PostgresqlOwnership {'held' if self._connection else 'not held'}>"
-
-    @property
-    def place(self) -> str:
-        """Where the lock is, for people."""
-        return "the lock in the PostgreSQL database of store.url"
-
-    async def acquire_nowait(self) -> bool:
-        """Take it, unless another process has it.
-
-        Raises:
-            StoreError: The server cannot be reached.
-        """
-        if self._connection is not None:
-            return True
-        try:
-            connection: Connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT
-            )
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
-            row = await cursor.fetchone()
-        except (psycopg.Error, OSError) as error:
-            raise _failure(error) from error
-        if row is None or not row[0]:
-            await connection.close()
-            return False
-        self._connection = connection
-        return True
-
-    async def release(self) -> None:
-        """Let the next process have it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
 
 
 async def _nothing(_: Connection) -> None:
     """Connecting is enough."""
 
 
-def _failure(error: BaseException) -> StoreError:
+def failure(error: BaseException) -> StoreError:
+    """What whoever waits is told, without the connection's parameters.
+
+    Args:
+        error: What psycopg or the system says.
+    """
     # Its first line only: the rest may hold the connection's parameters.
     reason = str(error).partition("\n")[0] or type(error).__name__
     return StoreError(

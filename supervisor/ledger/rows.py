@@ -2,48 +2,30 @@
 
 The sums are kept up in the transaction that writes the attempts, so that usage and budgets never
 read more than some hours' rows, however many attempts there were. Money is kept as the API's
-ticks of 1e-10 US dollars, so that sums are exact.
+ticks of 1e-10 US dollars, so that sums are exact. Pure: SQLite and PostgreSQL write what is
+made here.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.ledger.ledger import UsageRow
 
 TICKS_PER_DOLLAR = 10_000_000_000
 
 _HOUR = 3_600
 LONGEST_ANSWER = 86_400.0
 """Seconds; no attempt takes longer from its grant to its end."""
-_CHUNK = 5_000
-"""Rows removed in one transaction, so that attempts need not wait long for it."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS attempts (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
-    class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
-    granted REAL NOT NULL, wait REAL NOT NULL, tokens INTEGER NOT NULL,
-    ended REAL, status INTEGER, outcome TEXT, latency REAL,
-    prompt INTEGER, completion INTEGER, reasoning INTEGER, cached INTEGER, ticks INTEGER
-);
-CREATE INDEX IF NOT EXISTS attempts_granted ON attempts (granted);
-CREATE TABLE IF NOT EXISTS hours (
-    hour INTEGER NOT NULL, class TEXT NOT NULL, model TEXT NOT NULL,
-    attempts INTEGER NOT NULL, answered INTEGER NOT NULL, refused INTEGER NOT NULL,
-    prompt INTEGER NOT NULL, completion INTEGER NOT NULL, reasoning INTEGER NOT NULL,
-    cached INTEGER NOT NULL, ticks INTEGER NOT NULL,
-    PRIMARY KEY (hour, class, model)
-) WITHOUT ROWID;
-"""
+KEPT = 7 * 86_400.0
+"""Seconds for which single attempts are kept; their hourly sums stay for ever."""
+SWEEP = 600.0
+"""Seconds between two removals of attempts that nobody needs any more."""
 
 INSERT = (
     "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens)"
@@ -61,18 +43,6 @@ ADD = (
     " reasoning=h.reasoning+excluded.reasoning, cached=h.cached+excluded.cached,"
     " ticks=h.ticks+excluded.ticks"
 )
-_SPENT = (
-    "SELECT class, granted, tokens, ended FROM attempts"
-    " WHERE granted >= :since - :longest AND (granted >= :since OR ended >= :since)"
-    " ORDER BY granted"
-)
-_USAGE = (
-    "SELECT strftime('%Y-%m-%d', hour * 3600, 'unixepoch') AS day, class, model, sum(attempts),"
-    " sum(answered), sum(refused), sum(prompt), sum(completion), sum(reasoning), sum(cached),"
-    " sum(ticks) FROM hours GROUP BY day, class, model ORDER BY day DESC, class DESC"
-)
-_FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
-
 _SUMS = (
     *("day", "traffic_class", "model", "attempts", "answered", "refused"),
     *("prompt", "completion", "reasoning", "cached"),
@@ -80,36 +50,6 @@ _SUMS = (
 """Fields of a usage row, in the order of the columns."""
 
 Key = tuple[int, str, str]
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, and make what is missing; only its owner can read it.
-
-    Args:
-        path: The file.
-
-    Raises:
-        sqlite3.Error: It is no database, or cannot be written.
-        OSError: It cannot be made.
-    """
-    path = path.absolute()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def next_seq(connection: sqlite3.Connection) -> int:
-    """The number of the next attempt."""
-    last = connection.execute("SELECT max(seq) FROM attempts").fetchone()[0]
-    return 1 if last is None else int(last) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,40 +61,60 @@ class Batch:
     sums: list[tuple[object, ...]]
 
 
-def values(
-    attempts: Sequence[tuple[int, Attempt]],
-    settlements: Sequence[tuple[int | None, Attempt, Settlement]],
-) -> Batch:
-    """What has to be written for what was granted and what has ended.
+class Numbering:
+    """Numbers attempts, and knows the numbers of those that have not ended.
 
     Args:
-        attempts: With their numbers.
-        settlements: With the numbers of their attempts; None where that is long gone, and only
-            the sums are told.
+        following: The first number to give, from 1.
     """
-    sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 8)
-    for _, attempt in attempts:
-        sums[_key(attempt)][0] += 1
-    for _, attempt, settlement in settlements:
-        total = sums[_key(attempt)]
-        for place, amount in enumerate(_amounts(settlement), start=1):
-            total[place] += amount
-    return Batch(
-        [
-            (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens)
-            for seq, a in attempts
-        ],
-        [_settled(seq, a, end) for seq, a, end in settlements if seq is not None],
-        # In one order everywhere, or two writers could wait for each other.
-        [(*key, *total) for key, total in sorted(sums.items())],
-    )
 
+    def __init__(self, following: int) -> None:
+        self._following = following
+        self._open: dict[str, int] = {}
 
-def write(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Write a batch down; within a transaction."""
-    connection.executemany(INSERT, batch.attempts)
-    connection.executemany(SETTLE, batch.settled)
-    connection.executemany(ADD, batch.sums)
+    def batch(
+        self,
+        attempts: Sequence[Attempt],
+        settlements: Sequence[tuple[Attempt, Settlement]],
+    ) -> Batch:
+        """What has to be written for what was granted and what has ended; changes nothing.
+
+        An attempt whose number is not known any more, or was never written, is told in the sums
+        only.
+        """
+        numbers = {attempt.id: seq for seq, attempt in enumerate(attempts, self._following)}
+        sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 8)
+        settled: list[tuple[object, ...]] = []
+        for attempt in attempts:
+            sums[_key(attempt)][0] += 1
+        for attempt, settlement in settlements:
+            seq = numbers.get(attempt.id) or self._open.get(attempt.id)
+            if seq is not None:
+                settled.append(_settled(seq, attempt, settlement))
+            total = sums[_key(attempt)]
+            for place, amount in enumerate(_amounts(settlement), start=1):
+                total[place] += amount
+        return Batch(
+            [
+                (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens)
+                for seq, a in enumerate(attempts, self._following)
+            ],
+            settled,
+            # In one order everywhere, or two writers could wait for each other.
+            [(*key, *total) for key, total in sorted(sums.items())],
+        )
+
+    def written(
+        self,
+        attempts: Sequence[Attempt],
+        settlements: Sequence[tuple[Attempt, Settlement]],
+    ) -> None:
+        """The batch of these is safe."""
+        for attempt in attempts:
+            self._open[attempt.id] = self._following
+            self._following += 1
+        for attempt, _ in settlements:
+            self._open.pop(attempt.id, None)
 
 
 def usage_row(row: Sequence[Any]) -> UsageRow:
@@ -166,22 +126,6 @@ def usage_row(row: Sequence[Any]) -> UsageRow:
 def _plain(value: Any) -> Any:
     # PostgreSQL's sums are decimals.
     return int(value) if isinstance(value, Decimal) else value
-
-
-def spent_since(connection: sqlite3.Connection, moment: float) -> list[Spent]:
-    """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
-    bounds = {"since": moment, "longest": LONGEST_ANSWER}
-    return [Spent(*row) for row in connection.execute(_SPENT, bounds)]
-
-
-def usage(connection: sqlite3.Connection) -> list[UsageRow]:
-    """Usage by day, class and model, newest day first."""
-    return [usage_row(row) for row in connection.execute(_USAGE)]
-
-
-def forget(connection: sqlite3.Connection, before: float) -> bool:
-    """Remove some attempts granted before a Unix time; tells whether there may be more."""
-    return connection.execute(_FORGET, (before, _CHUNK)).rowcount == _CHUNK
 
 
 def _key(attempt: Attempt) -> Key:

@@ -25,13 +25,42 @@ from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import Journal, Settled
 from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.sqlite import connect
 
 T = TypeVar("T")
 
-_SWEEP = 600.0
-"""Seconds between two removals of attempts that nobody needs any more."""
-KEPT = 7 * 86_400.0
-"""Seconds for which single attempts are kept; their hourly sums stay for ever."""
+_CHUNK = 5_000
+"""Rows removed in one transaction, so that attempts need not wait long for it."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempts (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
+    class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
+    granted REAL NOT NULL, wait REAL NOT NULL, tokens INTEGER NOT NULL,
+    ended REAL, status INTEGER, outcome TEXT, latency REAL,
+    prompt INTEGER, completion INTEGER, reasoning INTEGER, cached INTEGER, ticks INTEGER
+);
+CREATE INDEX IF NOT EXISTS attempts_granted ON attempts (granted);
+CREATE TABLE IF NOT EXISTS hours (
+    hour INTEGER NOT NULL, class TEXT NOT NULL, model TEXT NOT NULL,
+    attempts INTEGER NOT NULL, answered INTEGER NOT NULL, refused INTEGER NOT NULL,
+    prompt INTEGER NOT NULL, completion INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+    cached INTEGER NOT NULL, ticks INTEGER NOT NULL,
+    PRIMARY KEY (hour, class, model)
+) WITHOUT ROWID;
+"""
+
+_SPENT = (
+    "SELECT class, granted, tokens, ended FROM attempts"
+    " WHERE granted >= :since - :longest AND (granted >= :since OR ended >= :since)"
+    " ORDER BY granted"
+)
+_USAGE = (
+    "SELECT strftime('%Y-%m-%d', hour * 3600, 'unixepoch') AS day, class, model, sum(attempts),"
+    " sum(answered), sum(refused), sum(prompt), sum(completion), sum(reasoning), sum(cached),"
+    " sum(ticks) FROM hours GROUP BY day, class, model ORDER BY day DESC, class DESC"
+)
+_FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
 
 
 class SqliteLedger:
@@ -42,15 +71,14 @@ class SqliteLedger:
         kept: Seconds for which single attempts are kept, at least the longest window.
     """
 
-    def __init__(self, path: Path, *, kept: float = KEPT) -> None:
+    def __init__(self, path: Path, *, kept: float = rows.KEPT) -> None:
         self._path = path
         self._kept = kept
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
         self._journal = Journal(self._begin, self._failure)
         self._newest = 0.0
-        self._seq = 0
-        self._numbers: dict[str, int] = {}
+        self._numbering = rows.Numbering(1)
 
     def __repr__(self) -> str:
         return f"<SqliteLedger {self._path} {self._journal!r}>"
@@ -65,7 +93,7 @@ class SqliteLedger:
         task_status.started()
         try:
             while True:
-                await anyio.sleep(_SWEEP)
+                await anyio.sleep(rows.SWEEP)
                 while await self._call(partial(self._forget, self._newest - self._kept)):
                     pass
         finally:
@@ -97,7 +125,12 @@ class SqliteLedger:
             StoreError: The file cannot be read.
         """
         await self._journal.flushed()
-        return await self._call(lambda: rows.spent_since(self._open(), moment))
+        bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
+
+        def read() -> list[Spent]:
+            return [Spent(*row) for row in self._open().execute(_SPENT, bounds)]
+
+        return await self._call(read)
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first.
@@ -106,7 +139,11 @@ class SqliteLedger:
             StoreError: The file cannot be read.
         """
         await self._journal.flushed()
-        return await self._call(lambda: rows.usage(self._open()))
+
+        def read() -> list[UsageRow]:
+            return [rows.usage_row(row) for row in self._open().execute(_USAGE)]
+
+        return await self._call(read)
 
     def _begin(
         self, attempts: Sequence[Attempt], settlements: Sequence[Settled]
@@ -132,28 +169,27 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = rows.connect(self._path)
-            self._seq = rows.next_seq(self._connection)
+            self._connection = connect(self._path, _SCHEMA)
+            (last,) = self._connection.execute("SELECT max(seq) FROM attempts").fetchone()
+            self._numbering = rows.Numbering((last or 0) + 1)
         return self._connection
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         connection = self._open()
-        numbered = list(enumerate(attempts, self._seq))
-        numbers = {attempt.id: seq for seq, attempt in numbered}
-        ends = [(numbers.get(a.id) or self._numbers.get(a.id), a, end) for a, end in settlements]
+        batch = self._numbering.batch(attempts, settlements)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            rows.write(connection, rows.values(numbered, ends))
-        self._seq += len(attempts)
-        self._numbers.update(numbers)
-        for attempt, _ in settlements:
-            self._numbers.pop(attempt.id, None)
+            connection.executemany(rows.INSERT, batch.attempts)
+            connection.executemany(rows.SETTLE, batch.settled)
+            connection.executemany(rows.ADD, batch.sums)
+        self._numbering.written(attempts, settlements)
 
     def _forget(self, before: float) -> bool:
+        """Remove some attempts granted before then; tells whether there may be more."""
         connection = self._open()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            return rows.forget(connection, before)
+            return connection.execute(_FORGET, (before, _CHUNK)).rowcount == _CHUNK
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -62,12 +62,7 @@ class Memory(Index):
         return f"<Memory {self._file} watching={len(self._folders)}>"
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Keep the configured folders up to date until cancelled.
-
-        Raises:
-            StoreError: The index cannot be used.
-        """
-        await self.sources()
+        """Keep the configured folders up to date until cancelled; what goes wrong is logged."""
         task_status.started()
         if not self._folders:
             await anyio.sleep_forever()
@@ -168,7 +163,7 @@ class Memory(Index):
 
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            connection = shelves.connect(self._file)
+            connection = shelves.open_index(self._file)
             try:
                 return work(connection)
             finally:

@@ -6,7 +6,6 @@ in parts, so that `parse_request` is found by "parse request" and the other way 
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from supervisor.memory.folder import File
 from supervisor.memory.passages import cut, words
 from supervisor.memory.words import Document, Hit, Source
+from supervisor.sqlite import connect
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, updated REAL NOT NULL);
@@ -58,8 +58,8 @@ class Known:
     digest: str
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the index, and make what is missing; only its owner can read it.
+def open_index(path: Path) -> sqlite3.Connection:
+    """Open the index, and make what is missing.
 
     Args:
         path: The file.
@@ -68,18 +68,7 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: It is no index, or cannot be written.
         OSError: It cannot be made.
     """
-    path = path.absolute()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+    return connect(path, _SCHEMA)
 
 
 def known(connection: sqlite3.Connection, source: str) -> dict[str, Known]:

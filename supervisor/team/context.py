@@ -182,14 +182,14 @@ class JobContext:
         body = chat_body(
             prompt, model=model or self._means.model, system=system, schema=schema, options=options
         )
-        answer = answer_of(await self._send(body))
+        answer = await self._send(body)
         if schema is None:
             return answer
         try:
             return schema.model_validate_json(answer.text)
         except ValidationError as error:
             again = [*body["messages"], answer.message, _correction(error)]
-        answer = answer_of(await self._send({**body, "messages": again}))
+        answer = await self._send({**body, "messages": again})
         try:
             return schema.model_validate_json(answer.text)
         except ValidationError as error:
@@ -198,7 +198,7 @@ class JobContext:
                 hint="simplify the schema or ask for less at once",
             ) from error
 
-    async def _send(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _send(self, body: dict[str, Any]) -> Answer:
         asked = False
 
         async def call() -> JsonValue:
@@ -208,8 +208,9 @@ class JobContext:
             return reply.json()
 
         document = cast("dict[str, Any]", await self._run.record(digest(body), call))
-        await self._charge(answer_of(document).usage, asked=asked)
-        return document
+        answer = answer_of(document)
+        await self._charge(answer.usage, asked=asked)
+        return answer
 
     async def _charge(self, usage: Usage | None, *, asked: bool) -> None:
         """Count one answer; what came from the record was written down when it was asked."""

@@ -9,7 +9,8 @@ import pytest
 
 from supervisor.errors import StoreError
 from supervisor.ledger.owner import Ownership, SqliteOwnership
-from supervisor.ledger.postgresql import PostgresqlLedger, PostgresqlOwnership
+from supervisor.ledger.postgresql import PostgresqlLedger
+from supervisor.ledger.postgresql_owner import PostgresqlOwnership
 from tests.postgresql import database
 
 Make = Callable[[], Ownership]

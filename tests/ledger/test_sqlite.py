@@ -142,24 +142,16 @@ async def test_a_settlement_survives_a_busy_file(file: Path) -> None:
     await ledger.aclose()
 
 
+@pytest.mark.usefixtures("virtual")
 async def test_old_attempts_go_and_their_sums_stay(file: Path) -> None:
     """Removing single attempts changes no usage, and removes no younger one."""
-
-    def forget() -> list[bool]:
-        connection = rows.connect(file)
-        with connection:
-            more = [rows.forget(connection, NOON + 5)]
-        connection.close()
-        return more
-
-    ledger = SqliteLedger(file)
-    await ledger.record([attempt(str(number), NOON + number) for number in range(10)])
-    await ledger.aclose()
-    assert await anyio.to_thread.run_sync(forget) == [False]
-    ledger = SqliteLedger(file)
-    assert [one.granted for one in await ledger.spent_since(0.0)] == [
-        NOON + n for n in range(5, 10)
-    ]
-    assert sum(row.attempts for row in await ledger.usage()) == 10
-    await ledger.aclose()
+    ledger = SqliteLedger(file, kept=4.5)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(ledger.run)
+        await ledger.record([attempt(str(number), NOON + number) for number in range(10)])
+        await anyio.sleep(rows.SWEEP + 1)
+        spent = await ledger.spent_since(0.0)
+        assert [one.granted for one in spent] == [NOON + number for number in range(5, 10)]
+        assert sum(row.attempts for row in await ledger.usage()) == 10
+        tasks.cancel_scope.cancel()
     assert "ledger.sqlite" in repr(ledger)

@@ -1,0 +1,61 @@
+"""The lock of the key's owner, where the store is a PostgreSQL database."""
+
+from __future__ import annotations
+
+import psycopg
+
+from supervisor.ledger.postgresql import CONNECT, Connection, failure
+
+_LOCK = 0x67726F6B
+"""The advisory lock of the key's owner in this database: "grok"."""
+
+
+class PostgresqlOwnership:
+    """The lock of one database: one process at a time owns the key.
+
+    An advisory lock of a session: the server gives it back when the connection ends, however that
+    happens.
+
+    Args:
+        url: `postgresql://USER:PASSWORD@HOST/NAME`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"<PostgresqlOwnership {'held' if self._connection else 'not held'}>"
+
+    @property
+    def place(self) -> str:
+        """Where the lock is, for people."""
+        return "the lock in the PostgreSQL database of store.url"
+
+    async def acquire_nowait(self) -> bool:
+        """Take it, unless another process has it.
+
+        Raises:
+            StoreError: The server cannot be reached.
+        """
+        if self._connection is not None:
+            return True
+        try:
+            connection: Connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT
+            )
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+            row = await cursor.fetchone()
+        except (psycopg.Error, OSError) as error:
+            raise failure(error) from error
+        if row is None or not row[0]:
+            await connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    async def release(self) -> None:
+        """Let the next process have it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
