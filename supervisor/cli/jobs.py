@@ -13,7 +13,7 @@ from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json, table, talk
 from supervisor.cli.place import HERE, Place
 
-jobs = App(name="jobs", help="List jobs, show one, cancel one.", result_action="return_value")
+jobs = App(name="jobs", help="List jobs; show, cancel or retry one.", result_action="return_value")
 
 
 @jobs.default

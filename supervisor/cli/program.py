@@ -21,7 +21,7 @@ _COMMANDS = (
     ("run", "run:run", "Run the supervisor until SIGTERM or Ctrl-C."),
     ("simulate", "simulate:simulate", "Run a simulated Grok API on this machine."),
     ("submit", "submit:submit", "Give a job to a role and print its result."),
-    ("jobs", "jobs:jobs", "List jobs, show one, cancel one."),
+    ("jobs", "jobs:jobs", "List jobs; show, cancel or retry one."),
     ("status", "status:status", "Show roles, queue and quota."),
     ("start", "roles:start", "Start a role that was stopped or has failed."),
     ("stop", "roles:stop", "Stop a role; its jobs wait."),
