@@ -15,7 +15,7 @@ run: .venv/.runtime  ## the main job on the simulator: several roles share one k
 	$(BIN)/python -m supervisor run --simulate $(ARGS)
 
 test: .venv/.dev  ## all tests, in random order (ARGS="-k quota" for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: .venv/.dev  ## format, lint, types, layers, documented tests
 	$(BIN)/ruff format --check $(CODE)

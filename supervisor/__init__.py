@@ -5,6 +5,7 @@ What a role author imports, and nothing else:
     from supervisor import Context, Role
 """
 
+from supervisor.brief import Brief, TaskResult
 from supervisor.errors import (
     JobCancelled,
     JobError,
@@ -17,9 +18,13 @@ from supervisor.memory.words import Document, Hit, Index, Indexed, Source
 from supervisor.messages import Cost, JsonValue, Priority, Usage
 from supervisor.role import Answer, Colleague, Context, Message, Role, ToolCall
 from supervisor.stats import get_stats
+from supervisor.workspace.repository import Repository, Worktree
+from supervisor.workspace.words import Bounds, Ran, Sandbox
 
 __all__ = [
     "Answer",
+    "Bounds",
+    "Brief",
     "Colleague",
     "Context",
     "Cost",
@@ -33,12 +38,17 @@ __all__ = [
     "JsonValue",
     "Message",
     "Priority",
+    "Ran",
+    "Repository",
     "RequestError",
     "Role",
+    "Sandbox",
     "Source",
     "SupervisorError",
+    "TaskResult",
     "ToolCall",
     "UpstreamError",
     "Usage",
+    "Worktree",
     "get_stats",
 ]

@@ -39,6 +39,7 @@ from supervisor.web.hub import Hub
 from supervisor.web.server import serve
 from supervisor.web.version import version
 from supervisor.web.waiting import create_waiting_room
+from supervisor.workspace.sandbox import LocalSandbox
 
 _log = structlog.get_logger("supervisor.app")
 
@@ -112,6 +113,7 @@ class House:
             clock=clock,
             stats=self._stats,
             stores=Stores(jobs_url, states, self._memory),
+            sandbox=_sandbox(settings, states),
         )
         self._watchdog = Watchdog(
             Watch(folders=(settings.roles.directory.absolute(),), culprit=self._culprit)
@@ -258,6 +260,12 @@ def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
         return PostgresqlLedger(url, kept=kept), PostgresqlOwnership(url)
     ledger = SqliteLedger(_file(settings, simulated=simulated), kept=kept)
     return ledger, SqliteOwnership(_file(settings, simulated=simulated, what="-owner"))
+
+
+def _sandbox(settings: Settings, states: Path) -> LocalSandbox:
+    """Where roles run commands: they see neither the stores nor what may hold a key."""
+    hidden = (Path(".env").absolute(), states.absolute().parent)
+    return LocalSandbox(settings.sandbox.level, network=settings.sandbox.network, hidden=hidden)
 
 
 def _file(settings: Settings, *, simulated: bool, what: str = "") -> Path:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from supervisor.memory.words import Hit, Index
 from supervisor.messages import Cost, JsonValue, Priority, Usage
+from supervisor.workspace.words import Sandbox
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -114,6 +115,11 @@ class Context(Protocol):
     @property
     def index(self) -> Index:
         """The index of all that is known; to find something, `search` is enough."""
+        ...
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Runs commands away from the key."""
         ...
 
     async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:

@@ -13,11 +13,12 @@ from supervisor.cli import checks
 from supervisor.cli.checks import Check
 from supervisor.cli.exits import FAILURE, OK
 from supervisor.cli.flag import AsJson, Flag
-from supervisor.cli.output import Color, Painter, painter_for, print_json
+from supervisor.cli.output import print_json
 from supervisor.cli.place import HERE, Place
 from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError
+from supervisor.terminal.text import Color, Painter, painter_for
 
 
 def doctor(

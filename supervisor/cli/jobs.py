@@ -10,8 +10,9 @@ from cyclopts import App
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
-from supervisor.cli.output import print_json, table, talk
+from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.terminal.text import table
 
 jobs = App(name="jobs", help="List jobs; show, cancel or retry one.", result_action="return_value")
 

@@ -6,9 +6,10 @@ import sys
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
-from supervisor.cli.output import painter_for, print_json
+from supervisor.cli.output import print_json
 from supervisor.cli.place import HERE, Place
-from supervisor.cli.status_text import status_text
+from supervisor.terminal.status_text import status_text
+from supervisor.terminal.text import painter_for
 
 
 def status(

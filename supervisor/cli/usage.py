@@ -7,8 +7,9 @@ from typing import Any
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
-from supervisor.cli.output import print_json, table, talk
+from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.terminal.text import table
 
 _COUNTS = ("attempts", "answered", "refused", "prompt", "cached", "completion", "reasoning")
 _HEADS = ("day", "who", "model", *_COUNTS, "usd")

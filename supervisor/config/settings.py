@@ -40,6 +40,7 @@ _Truth = Annotated[bool, PlainValidator(value.truth)]
 _Count = Annotated[int, PlainValidator(value.whole_number(least=1))]
 _Level = Literal["debug", "info", "warning", "error"]
 _Format = Literal["auto", "json", "console"]
+_Walls = Literal["auto", "bubblewrap", "plain"]
 
 
 class _Table(BaseModel):
@@ -152,6 +153,18 @@ class MemorySettings(_Table):
     sweep: _SomeSeconds = 600.0
 
 
+class SandboxSettings(_Table):
+    """Where roles run commands.
+
+    Attributes:
+        level: What shuts them in; `auto` is bubblewrap where it is installed.
+        network: Whether they may reach the network, where the level can keep them from it.
+    """
+
+    level: Annotated[_Walls, PlainValidator(value.one_of("auto", "bubblewrap", "plain"))] = "auto"
+    network: _Truth = False
+
+
 class RoleSettings(_Table):
     """What a role may take; None leaves it to the role's own class.
 
@@ -211,6 +224,7 @@ class Settings(_Table):
         store: Where things are written down.
         log: What is written to standard error.
         memory: What is kept indexed.
+        sandbox: Where roles run commands.
         roles: The roles.
         clients: The gateway's clients by name.
         simulator: Settings of the simulated API, which validates them itself; never shown either.
@@ -225,6 +239,7 @@ class Settings(_Table):
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
+    sandbox: SandboxSettings = SandboxSettings()
     roles: RolesSettings = RolesSettings()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     simulator: Annotated[Mapping[str, JsonValue], PlainValidator(value.plain_table)] = Field(

@@ -24,6 +24,7 @@ from supervisor.role import Answer, Colleague, Log, Message
 from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
 from supervisor.upstream.sse import EventSplitter
 from supervisor.upstream.usage import usage_of
+from supervisor.workspace.words import Sandbox
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,6 +56,7 @@ class Means:
         accounts: Keeps what jobs have cost.
         index: What is known; None where nothing is.
         team: Tells who is there.
+        sandbox: Runs commands; None where nothing is to be run.
     """
 
     broker: Broker
@@ -64,6 +66,7 @@ class Means:
     accounts: Accounts
     index: Index | None
     team: Callable[[], Sequence[Colleague]]
+    sandbox: Sandbox | None = None
 
 
 class JobContext:
@@ -136,6 +139,19 @@ class JobContext:
                 "there is no index here", hint="it comes with `python -m supervisor run`"
             )
         return self._means.index
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Runs commands away from the key.
+
+        Raises:
+            JobFailed: There is none here.
+        """
+        if self._means.sandbox is None:
+            raise JobFailed(
+                "there is no sandbox here", hint="it comes with `python -m supervisor run`"
+            )
+        return self._means.sandbox
 
     async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
         """Find passages; see `supervisor.Context.search`."""

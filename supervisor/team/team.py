@@ -42,6 +42,7 @@ from supervisor.team.context import JobContext, Means
 from supervisor.team.member import Member, parse_input
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.team.state import RoleState
+from supervisor.workspace.words import Sandbox
 
 _log = structlog.get_logger("supervisor.team")
 
@@ -74,6 +75,7 @@ class Team:
         clock: Tells the time.
         stats: What `get_stats()` answers.
         stores: Where it keeps what outlives the process.
+        sandbox: Runs the roles' commands; None where they are to run none.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Team:
         clock: Clock,
         stats: Callable[[], Stats],
         stores: Stores,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._settings = settings
         self._broker = broker
@@ -104,6 +107,7 @@ class Team:
             accounts=self.jobs,
             index=stores.index,
             team=self._colleagues,
+            sandbox=sandbox,
         )
 
     # -- life -------------------------------------------------------------------------------------

@@ -2,5 +2,6 @@
 
 from supervisor.testing.script import Asked, ScriptedContext, run_role
 from supervisor.testing.virtual import VirtualLoop, run_virtual
+from supervisor.workspace.sandbox import LocalSandbox
 
-__all__ = ["Asked", "ScriptedContext", "VirtualLoop", "run_role", "run_virtual"]
+__all__ = ["Asked", "LocalSandbox", "ScriptedContext", "VirtualLoop", "run_role", "run_virtual"]

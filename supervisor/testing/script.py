@@ -15,6 +15,7 @@ from supervisor.errors import JobFailed
 from supervisor.memory.words import Hit, Index
 from supervisor.messages import Cost, JsonValue
 from supervisor.role import Answer, Colleague, Log, Message, Role
+from supervisor.workspace.words import Sandbox
 
 Model = TypeVar("Model", bound=BaseModel)
 Input = TypeVar("Input")
@@ -51,13 +52,14 @@ class ScriptedContext:
         index: What is known; nothing when left out.
         team: Who is there.
         folder: The role's own folder.
+        sandbox: Runs commands.
 
     Attributes:
         asked: What was asked so far.
         jobs: (role, input) of what was delegated so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a script says it all
         self,
         answers: Sequence[Scripted] = (),
         *,
@@ -66,6 +68,7 @@ class ScriptedContext:
         index: Index | None = None,
         team: Sequence[Colleague] = (),
         folder: Path | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._answers = list(answers)
         self._delegated = {role: list(results) for role, results in (delegated or {}).items()}
@@ -73,6 +76,7 @@ class ScriptedContext:
         self._index = index
         self._team = tuple(team)
         self._folder = folder
+        self._sandbox = sandbox
         self._cost = Cost()
         self._log: Log = structlog.get_logger("supervisor.role")
         self.asked: list[Asked] = []
@@ -124,6 +128,18 @@ class ScriptedContext:
         if self._index is None:
             raise JobFailed("the script has no index", hint="ScriptedContext(index=...)")
         return self._index
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox given.
+
+        Raises:
+            JobFailed: None was given.
+        """
+        if self._sandbox is None:
+            hint = "ScriptedContext(sandbox=LocalSandbox())"
+            raise JobFailed("the script has no sandbox", hint=hint)
+        return self._sandbox
 
     async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
         """What the index given finds; nothing without one."""

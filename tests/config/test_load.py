@@ -43,6 +43,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "memory.folders": (5, 'a list of folders such as ["docs", "src"]'),
     "memory.folders[0]": ([5], "a path"),
     "memory.sweep": ("soon", DURATION),
+    "sandbox.level": ("docker", 'one of "auto", "bubblewrap", "plain"'),
+    "sandbox.network": ("maybe", "true or false"),
     "roles.directory": (5, "a path"),
     "simulator": (5, "a table"),
     **{

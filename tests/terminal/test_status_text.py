@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from supervisor.cli.output import Color, Painter, painter_for, table
-from supervisor.cli.status_text import status_text
+from supervisor.terminal.status_text import status_text
+from supervisor.terminal.text import Color, Painter, painter_for, table
 
 PLAIN = Painter(enabled=False)
 VIVID = Painter(enabled=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from supervisor.cli.output import Color, Painter, table
+from supervisor.terminal.text import Color, Painter, table
 
 _BAR = 24
 _STATES = {
