@@ -26,6 +26,7 @@ from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.logs import configure
 from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
+from supervisor.private import keep_private
 from supervisor.stats import Stats
 from supervisor.supervision.blocking import Frame
 from supervisor.supervision.spec import ChildSpec, Policy
@@ -353,6 +354,7 @@ def run(settings: Settings, *, simulate: bool = False) -> int:
     """
     key = Key("" if simulate or not settings.has_key else settings.require_key().get_secret_value())
     configure(settings.log.level, settings.log.format, redact=key.redact)
+    keep_private()
     options = {"use_uvloop": sys.platform != "win32"}
     try:
         anyio.run(_main, settings, simulate, backend_options=options)

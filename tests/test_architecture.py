@@ -47,11 +47,11 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every module that is imported anywhere in a file, with its line."""
+    """Every module that is imported anywhere in a file, with its line; those beside it left out."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.lineno, node.module or ""
 
 

@@ -224,8 +224,11 @@ class Worktree:
         )
         return (await self._do("rev-parse", "HEAD", what=what)).strip()
 
-    async def remove(self) -> None:
+    async def remove(self, *, with_branch: bool = False) -> None:
         """Take the working tree away; what was committed on its branch stays.
+
+        Args:
+            with_branch: Take the branch away too, and what is on no other one with it.
 
         Raises:
             JobFailed: git refuses.
@@ -233,6 +236,10 @@ class Worktree:
         command = ["worktree", "remove", "--force", "--force", str(self.folder)]
         what = f"cannot remove the worktree {self.folder}"
         await _git(command, folder=self.repository.root, what=what)
+        if with_branch and self.branch:
+            command = ["branch", "--quiet", "-D", "--end-of-options", self.branch]
+            what = f"cannot delete the branch {self.branch}"
+            await _git(command, folder=self.repository.root, what=what)
 
     async def _do(self, *words: str, what: str) -> str:
         places = [f"--git-dir={self.git}", f"--work-tree={self.folder}"]

@@ -190,7 +190,9 @@ def _environment(scratch: Path) -> dict[str, str]:
     # Where nothing is activated, `python` is at least the one that runs this.
     path = os.pathsep.join((kept.get("PATH", os.defpath), str(Path(sys.executable).parent)))
     own = {"HOME": str(scratch), "TMPDIR": str(scratch), "TERM": "dumb", "NO_COLOR": "1"}
-    return {**kept, **own, "PATH": path, "GIT_TERMINAL_PROMPT": "0"}
+    own |= {"PATH": path, "GIT_TERMINAL_PROMPT": "0"}
+    # A file that is edited twice within a second would still be run as it was in between.
+    return {**kept, **own, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 async def _started(words: Sequence[str], folder: Path, scratch: Path, *, apart: bool) -> Process:
