@@ -91,7 +91,10 @@ class _Exchange:
             return await self._fail(course.outcome)
         if course.outcome.question.deferred:
             return await self._defer(course.outcome, course.wait)
-        return await self._deliver(course.outcome, course)
+        outcome = await self._deliver(course.outcome, course)
+        if outcome == "200":
+            self._sim.delivered(body or b"")
+        return outcome
 
     async def _fail(self, failure: Failure) -> str:
         settings = self._sim.settings

@@ -157,6 +157,7 @@ class Settings(_Frozen):
         account: `open`, or why the account cannot be used.
         answers: A TOML or JSON file with scripted answers.
         script: Scripted answers given here; they come before those of the file.
+        count_repeats: Whether the report counts questions that come again after a whole answer.
         count_headers: Request headers by whose values the report counts.
     """
 
@@ -188,6 +189,7 @@ class Settings(_Frozen):
     account: Account = "open"
     answers: Path | None = None
     script: tuple[Rule, ...] = ()
+    count_repeats: bool = False
     count_headers: tuple[str, ...] = ("x-supervisor-role",)
 
     @classmethod

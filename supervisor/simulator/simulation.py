@@ -25,6 +25,7 @@ from supervisor.simulator.fate import Fate, Fates
 from supervisor.simulator.judge import Judge
 from supervisor.simulator.limits import ServerLimits
 from supervisor.simulator.question import Question
+from supervisor.simulator.repeats import Repeats
 from supervisor.simulator.script import Rule, Script
 from supervisor.simulator.settings import Model, Settings
 from supervisor.simulator.tally import Tally
@@ -80,6 +81,7 @@ class Simulation:
         self.judge.reset()
         self._script.reset()
         self._cache = PromptCache()
+        self._repeats = Repeats()
         self._arrivals = 0
         self._latest = -math.inf
 
@@ -166,6 +168,8 @@ class Simulation:
         failure = self._failure(now, key, question)
         refused = failure is not None and failure.quota
         self.judge.saw(now, tokens, refused=refused)
+        if body is not None and self._settings.count_repeats:
+            self._repeats.asked(body)
         self.tally.saw(key, self._counted(headers), refused=refused)
         if failure is not None or isinstance(question, Failure):
             return Course(failure or failures.invalid("The request cannot be read"))
@@ -178,6 +182,15 @@ class Simulation:
         self.limits.book_output(now, reply.usage.output)
         self.judge.spent(now, reply.usage.output)
 
+    def delivered(self, body: bytes) -> None:
+        """All of the answer to a question was sent.
+
+        Args:
+            body: The question as received.
+        """
+        if self._settings.count_repeats:
+            self._repeats.answered(body)
+
     def settle_deferred(self, now: float) -> None:
         """Book the tokens of deferred answers that have become ready."""
         for reply in self.deferred.finished(now):
@@ -186,7 +199,7 @@ class Simulation:
     def report(self) -> Json:
         """What the judge and the tally say."""
         verdict: dict[str, Any] = asdict(self.judge.report())
-        return verdict | self.tally.as_json()
+        return verdict | {"asked_again": self._repeats.again} | self.tally.as_json()
 
     def _read(
         self, headers: Mapping[bytes, bytes], body: bytes | None, dialect: Dialect

@@ -32,6 +32,17 @@ async def test_the_report_says_who_asked_and_how_it_ended(simulated: OpenBench) 
     assert (report["in_flight"], report["most_in_flight"]) == (0, 1)
 
 
+async def test_a_question_that_comes_again_is_counted(simulated: OpenBench) -> None:
+    """It counts from its whole answer on, to the letter; one that was refused has no answer."""
+    async with simulated(limits=["4 requests / minute"], count_repeats=True) as bench:
+        for text in ("a", "b", "a", "a", "c", "c"):
+            await bench.chat(text)
+        assert bench.simulation.report()["asked_again"] == 2
+        bench.simulation.reset()
+        await bench.chat("a")
+        assert bench.simulation.report()["asked_again"] == 0
+
+
 async def test_a_reset_starts_over(simulated: OpenBench) -> None:
     """After it the limits have room, the script starts again and the judge has seen nothing."""
     script = [{"answer": "once", "times": 1}]
