@@ -21,6 +21,7 @@ _COMMANDS = (
     ("run", "run:run", "Run the supervisor until SIGTERM or Ctrl-C."),
     ("simulate", "simulate:simulate", "Run a simulated Grok API on this machine."),
     ("submit", "submit:submit", "Give a job to a role and print its result."),
+    ("review", "review:review", "Review a diff, a range of commits, or a code job's branch."),
     ("jobs", "jobs:jobs", "List jobs; show, cancel or retry one."),
     ("status", "status:status", "Show roles, queue and quota."),
     ("start", "roles:start", "Start a role that was stopped or has failed."),

@@ -7,7 +7,6 @@ import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -16,11 +15,10 @@ from supervisor.cli.exits import FAILURE, OK
 from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.cli.waiting import ended, failure
 from supervisor.errors import ConfigError
 
 _OPTION = re.compile(r"--?\w[\w-]*(=.*)?", re.DOTALL)
-_POLL = 30
-"""Seconds of one long poll."""
 
 
 def submit(  # noqa: PLR0913 - every one is an option of the command line
@@ -64,7 +62,7 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
     if not wait:
         print_json(job)
         return OK
-    return _finish(_wait(connection, job), as_json=as_json)
+    return _finish(ended(connection, job), as_json=as_json)
 
 
 def as_value(text: str) -> Any:
@@ -104,17 +102,6 @@ def _read(text: str | None, file: Path | None) -> str:
     return sys.stdin.read()
 
 
-def _wait(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
-    path = f"/api/jobs/{quote(job['id'], safe='')}?wait={_POLL}s"
-    try:
-        while job["status"] in ("queued", "running"):
-            job = connection.get(path, patience=_POLL)
-    except KeyboardInterrupt:
-        talk(f"job {job['id']} goes on; see it with `python -m supervisor jobs show {job['id']}`")
-        raise
-    return job
-
-
 def _finish(job: dict[str, Any], *, as_json: bool) -> int:
     done = job["status"] == "done"
     if as_json:
@@ -122,5 +109,5 @@ def _finish(job: dict[str, Any], *, as_json: bool) -> int:
     elif done:
         print_json(job["result"])
     if not done:
-        talk(f"error: job {job['id']} {job['status']}: {job['error'] or 'by somebody'}")
+        talk(failure(job))
     return OK if done else FAILURE

@@ -26,7 +26,11 @@ _AUTHOR = {
 }
 # A repository's configuration can name programs that git then runs: not these.
 _HARMLESS = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
-_DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", "-M")
+# Whoever reads a diff relies on its form, whatever its user has configured.
+_DIFF = (
+    *("--no-color", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", "-M"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--submodule=short"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ class Repository:
         Raises:
             JobFailed: git refuses.
         """
-        command = ["diff", *_DIFF, "--end-of-options", base, head]
+        # Between commits nothing is run in a submodule: that it moved can be said.
+        command = ["diff", *_DIFF, "--ignore-submodules=none", "--end-of-options", base, head]
         return await _git(command, folder=self.root, what=f"cannot compare {base} with {head}")
 
     async def show(self, commit: str, path: str) -> str:
