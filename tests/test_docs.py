@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -445,7 +446,7 @@ def shown_commands(text: str) -> list[list[str]]:
 def test_what_the_readme_shows_works(tmp_path: Path) -> None:
     """README.md's commands and its client do what it says, with a real process."""
     directory = roles_folder(tmp_path, "README.md")
-    (directory / "quality.py").write_text((ROOT / "roles" / "quality.py").read_text("utf-8"))
+    shutil.copytree(ROOT / "roles" / "quality", directory / "quality")
     config = SIMULATED.replace((ROOT / "roles").as_posix(), directory.as_posix())
     readme = page("README.md")
     with started_supervisor(tmp_path, config, words=["--simulate"]) as house:

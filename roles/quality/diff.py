@@ -121,6 +121,8 @@ class _Reader:
         elif combined := _COMBINED.fullmatch(line):
             name = plain_name(combined.group(1))
             self._open(name, name, named=True).kind = Kind.COMBINED
+        elif self._files and self._files[-1].kind is Kind.COMBINED:
+            return
         elif line.startswith("--- ") and self._peek().startswith("+++ "):
             self._name(plain_name(line[4:]))
         elif hunk := _HUNK.fullmatch(line):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from .diff import ChangedFile, Kind
 from .review import LeftOut
 
-_ROOM = 60_000
-"""Characters of a change that are shown, some 20,000 tokens."""
+_ROOM = 150_000
+"""Characters of a change that are shown, some 45,000 tokens."""
 _LONGEST = 400
 """Characters of a line that are shown."""
 _MOST_FILES = 300

@@ -106,9 +106,9 @@ def _read_syntax(output: str, folder: Path, *, kind: str) -> Iterator[Hit]:
 
 
 def _documents(output: str) -> Iterator[dict[str, Any]]:
-    for line in output.splitlines():
-        if line.strip():
-            yield json.loads(line)
+    # Not splitlines(): a text may hold what that takes for an end of line.
+    for line in filter(None, output.split("\n")):
+        yield json.loads(line)
 
 
 def _syntax(kind: str) -> Linter:

@@ -41,7 +41,7 @@ def review(  # noqa: PLR0913 - every one is an option of the command line
     /,
     *,
     repository: Path = Path(),
-    diff: str = "",
+    diff: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     job: str = "",
     form: Annotated[Literal["text", "json", "sarif"], Parameter(name="--format")] = "text",
     fail_on: Literal["error", "warning", "never"] = "never",

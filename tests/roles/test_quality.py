@@ -113,6 +113,21 @@ async def test_what_is_no_diff_is_refused(quality: LoadedRole) -> None:
         await review(quality, diff="hello")
 
 
+async def test_a_diff_can_say_what_it_is_meant_to_do(quality: LoadedRole) -> None:
+    """What a change is meant to do stands before it in what the model is asked."""
+    context = ScriptedContext([{"findings": []}])
+    job = {"diff": DIFF, "context": "print more"}
+    result = await run_role(quality.role_class, job, context=context)
+    assert str(context.asked[0].prompt).startswith("print more\n=== app.py\n")
+    assert result.summary == "nothing was found in 3 changed lines of 1 file"
+
+
+async def test_a_diff_can_be_too_large(quality: LoadedRole) -> None:
+    """What no review could make sense of is refused, with what to do."""
+    with pytest.raises(JobFailed, match="review it in parts"):
+        await review(quality, diff="+" * 10_000_001)
+
+
 async def test_an_empty_diff_is_refused(quality: LoadedRole) -> None:
     """An object without a diff is no input."""
     with pytest.raises(ValidationError):

@@ -133,3 +133,18 @@ async def test_what_is_no_repository_is_refused(tmp_path: Path) -> None:
         await Repository.open(tmp_path)
     with pytest.raises(JobFailed, match="No such file"):
         await Repository.open(tmp_path / "missing")
+
+
+async def test_a_diff_has_one_form(home: Path) -> None:
+    """A diff is the same whatever its user has configured, and says when a submodule moved."""
+    repository = await Repository.open(home)
+    commit = git(home, "rev-parse", "HEAD")
+    git(home, "commit", "--quiet", "--all", "-m", "Second")
+    git(home, "update-index", "--add", "--cacheinfo", f"160000,{commit},sub")
+    git(home, "commit", "--quiet", "-m", "Third")
+    plain = await repository.diff(commit, "HEAD")
+    for key, value in (("noprefix", "true"), ("mnemonicPrefix", "true"), ("submodule", "log")):
+        git(home, "config", f"diff.{key}", value)
+    assert await repository.diff(commit, "HEAD") == plain
+    assert "+++ b/a.txt" in plain
+    assert f"+Subproject commit {commit}" in plain
