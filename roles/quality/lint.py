@@ -83,12 +83,16 @@ async def _checked_out(
 ) -> AsyncGenerator[Path, None]:
     """A folder with a commit's files; taken away again, whatever happens."""
     parent = await to_thread.run_sync(_made, ctx.folder / "worktrees")
+    half_made = await to_thread.run_sync((parent / ctx.job_id).exists)
     # Shielded: what is cancelled half-way could not be taken away again.
     worktree = None
     with anyio.CancelScope(shield=True):
         worktree = await repository.worktree(parent / ctx.job_id, base=commit)
     assert worktree is not None
     try:
+        if half_made:
+            # Left by a run that was killed, perhaps before all files were there.
+            await worktree.restore(commit)
         yield worktree.folder
     finally:
         with anyio.CancelScope(shield=True):

@@ -417,6 +417,20 @@ async def test_nothing_is_left_behind_when_cancelled(
     assert not sandbox.folders[0].exists()
 
 
+async def test_a_working_tree_left_by_a_crash_is_made_whole(
+    quality: LoadedRole, repository: GitRepository, tmp_path: Path
+) -> None:
+    """A run that was killed while it checked out leaves nothing that the next one trusts."""
+    desk = Desk(tmp_path)
+    left = desk.folder.resolve() / "worktrees" / desk.context.job_id
+    repository.git("worktree", "add", "--quiet", "--detach", str(left))
+    (left / "a.py").unlink()
+    (left / "ruff.toml").write_text("exclude = ['a.py']\n")
+    review = await desk.review(quality, {"repository": str(repository.root)})
+    assert [one.rule_id for one in review.findings] == ["ruff/F821"]
+    assert worktrees(repository) == 1
+
+
 class Breaking(LocalSandbox):
     """A sandbox in which a command destroys the working tree it runs in."""
 
