@@ -21,6 +21,7 @@ from supervisor.clock import SystemClock
 from supervisor.config.settings import Settings
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
+from supervisor.ledger.prices import KNOWN, Price, Prices
 from supervisor.ledger.rows import KEPT
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.logs import configure
@@ -95,7 +96,13 @@ class House:
         ledger, self._owner = _ledger(settings, simulated=simulated)
         self._ledger = ledger
         self.broker = Broker(
-            BrokerSettings(quota.in_force, quota.jitter, settings.upstream.max_retries),
+            BrokerSettings(
+                quota.in_force,
+                quota.jitter,
+                settings.upstream.max_retries,
+                budgets=settings.budget.total,
+                prices=_prices(settings),
+            ),
             upstream=self._upstream,
             ledger=ledger,
             clock=clock,
@@ -261,6 +268,22 @@ def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
         return PostgresqlLedger(url, kept=kept), PostgresqlOwnership(url)
     ledger = SqliteLedger(_file(settings, simulated=simulated), kept=kept)
     return ledger, SqliteOwnership(_file(settings, simulated=simulated, what="-owner"))
+
+
+def _prices(settings: Settings) -> Prices:
+    """What models cost where the API does not say it."""
+    configured = {
+        model: Price(
+            one.input,
+            one.input if one.cached is None else one.cached,
+            one.output,
+            one.double_from or None,
+        )
+        for model, one in settings.prices.items()
+        # What lacks one of these was refused when the settings were loaded.
+        if one.input is not None and one.output is not None
+    }
+    return Prices({**KNOWN, **configured})
 
 
 def _sandbox(settings: Settings, states: Path) -> LocalSandbox:

@@ -8,6 +8,7 @@
     │   ├── InvalidRequest          the request itself is wrong
     │   ├── RequestTooLarge         it can never fit into a window
     │   ├── QueueFull               its class's queue is full
+    │   ├── BudgetSpent             its budget is spent until the period ends
     │   ├── DeadlineExceeded        it could not be sent in time
     │   ├── Draining                the process is stopping
     │   └── UpstreamError           the API gave a final no
@@ -98,6 +99,13 @@ class QueueFull(RequestError):
 
     status = 429
     code = "queue_full"
+
+
+class BudgetSpent(RequestError):
+    """The money for it is spent until its period ends. Try again then, or raise the budget."""
+
+    status = 429
+    code = "budget_spent"
 
 
 class DeadlineExceeded(RequestError):

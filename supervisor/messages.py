@@ -39,6 +39,8 @@ class TrafficClass:
         ceiling: Limits that this class alone may not exceed, as `Limit` texts.
         concurrency: Most attempts in flight at once; None for no bound.
         queue: Most requests waiting at once.
+        budget: Most money in a period, as `Budget` texts.
+        refuses: Whether its requests are refused at the end of a budget; else they wait.
     """
 
     name: str
@@ -47,6 +49,8 @@ class TrafficClass:
     ceiling: tuple[str, ...] = ()
     concurrency: int | None = None
     queue: int = 10_000
+    budget: tuple[str, ...] = ()
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
+from supervisor.ledger.prices import Prices, ticks
 from supervisor.messages import TrafficClass, Usage
 from supervisor.quota.estimate import Estimator
 
 _REMEMBERED = 1_000
+_COSTS = 20
 
 
 class Account:
@@ -24,6 +26,7 @@ class Account:
         "attempts",
         "completion",
         "cost",
+        "costs",
         "estimator",
         "failed",
         "owner",
@@ -45,6 +48,7 @@ class Account:
         self.prompt = 0
         self.completion = 0
         self.cost = Decimal(0)
+        self.costs: deque[int] = deque(maxlen=_COSTS)
         self.waits: deque[float] = deque(maxlen=_REMEMBERED)
         self.estimator = Estimator()
 
@@ -53,6 +57,22 @@ class Account:
         self.prompt += usage.prompt
         self.completion += usage.completion + usage.reasoning
         self.cost += usage.cost or 0
+        if usage.cost:
+            self.costs.append(ticks(usage.cost))
+
+    def likely_cost(self, model: str, size: int, prices: Prices) -> int:
+        """Ticks of 1e-10 US dollars that a request is likely to cost, rarely too low.
+
+        Args:
+            model: Which model is asked.
+            size: Bytes of the request's body.
+            prices: What models cost. One that they do not know costs what the class's dearest
+                answer of late did.
+        """
+        prompt = self.estimator.prompt(size)
+        answer = self.estimator.estimate(size) - prompt
+        cost = prices.estimate(model, prompt=prompt, answer=answer)
+        return max(self.costs, default=0) if cost is None else cost
 
     def wait_quantiles(self) -> tuple[float, float]:
         """Median and 99th percentile of the remembered waits, in seconds."""

@@ -11,6 +11,7 @@ from supervisor.broker.entry import Entry
 from supervisor.clock import Clock
 from supervisor.ledger.attempt import Settlement
 from supervisor.ledger.ledger import Ledger
+from supervisor.ledger.prices import Prices, ticks
 from supervisor.messages import Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
@@ -35,6 +36,7 @@ class Books:
         clock: Tells the time.
         on_answer: Told of every answer when it was granted: the key was good.
         spread: Random numbers in [0, 1), for the length of pauses.
+        prices: What answers cost where the API does not say it.
 
     Attributes:
         accounts: By the class's name.
@@ -48,12 +50,14 @@ class Books:
         clock: Clock,
         on_answer: Callable[[float], None],
         spread: Callable[[], float],
+        prices: Prices,
     ) -> None:
         self._quota = quota
         self._ledger = ledger
         self._clock = clock
         self._on_answer = on_answer
         self._spread = spread
+        self._prices = prices
         self.accounts: dict[str, Account] = {}
 
     def granted(self, entry: Entry) -> None:
@@ -87,6 +91,10 @@ class Books:
         entry.attempt = None
         now = self._clock.monotonic()
         account = self.accounts[entry.request.traffic_class]
+        if usage is not None:
+            usage = self._prices.priced(usage, entry.request.model)
+        cost = 0 if usage is None else ticks(usage.cost)
+        self._quota.pay(entry.owner, reserved=entry.cost, actual=cost, granted=attempt.granted)
         tokens = self._count(entry, account, failure=failure, usage=usage)
         self._quota.settle(entry.owner, reserved=attempt.tokens, actual=tokens, now=now)
         outcome = outcome or ("answered" if failure is None else failure.kind.value)
@@ -107,7 +115,7 @@ class Books:
         """Tokens that count: the real ones, none when refused, else the reservation."""
         if usage is not None:
             account.used(usage)
-            if entry.tokens and usage.total:
+            if (entry.tokens or entry.cost) and usage.total:
                 account.estimator.learn(
                     len(entry.request.body),
                     prompt=usage.prompt,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
@@ -21,10 +22,12 @@ from supervisor.broker.books import CANCELLED, Books
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
+from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.verdict import final_error, judge
 from supervisor.broker.view import class_snapshot, why
+from supervisor.budget import Budget
 from supervisor.clock import Clock
 from supervisor.errors import (
     DeadlineExceeded,
@@ -36,8 +39,10 @@ from supervisor.errors import (
     RequestTooLarge,
 )
 from supervisor.ledger.ledger import Ledger
+from supervisor.ledger.prices import Prices
 from supervisor.limits import Limit
 from supervisor.messages import Reply, Request, TrafficClass, Usage
+from supervisor.quota.budgets import Budgets
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.client import Upstream
@@ -56,11 +61,15 @@ class BrokerSettings:
         limits: The key's limits; empty when rate limiting is off.
         jitter: Spread of the delay from grant to arrival, in seconds.
         max_retries: Retries after failures that are not a matter of quota.
+        budgets: Money that all classes together may spend.
+        prices: What answers cost where the API does not say it.
     """
 
     limits: tuple[Limit, ...] = ()
     jitter: float = 0.25
     max_retries: int = 3
+    budgets: tuple[Budget, ...] = ()
+    prices: Prices = field(default_factory=Prices)
 
 
 class Broker:
@@ -88,10 +97,18 @@ class Broker:
         self._ledger = ledger
         self._clock = clock
         self._spread = spread
-        self._quota = Quota(settings.limits, jitter=settings.jitter, now=clock.monotonic())
+        now = clock.monotonic()
+        self._budgets = Budgets(settings.budgets, now=now, wall=clock.wall())
+        self._money = Money(self._budgets, settings.prices, clock)
+        self._quota = Quota(settings.limits, jitter=settings.jitter, now=now, budgets=self._budgets)
         self._halt = Halt()
         self._books = Books(
-            self._quota, ledger=ledger, clock=clock, on_answer=self._halt.passed, spread=spread
+            self._quota,
+            ledger=ledger,
+            clock=clock,
+            on_answer=self._halt.passed,
+            spread=spread,
+            prices=settings.prices,
         )
         self._dispatcher = Dispatcher(
             self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
@@ -129,6 +146,7 @@ class Broker:
             ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
         for at, owner, tokens in sorted(ends):
             self._quota.restore_tokens(owner, tokens, at)
+        await self._money.restore(self._ledger)
 
     def set_class(self, traffic_class: TrafficClass) -> None:
         """Add a role or client, or change its priority, share, ceiling or bounds."""
@@ -250,6 +268,11 @@ class Broker:
         own = account.traffic_class.priority
         priority = own if request.priority is None else min(own, request.priority)
         entry = Entry(request, owner=account.owner, priority=priority, tokens=tokens)
+        if self._money:
+            entry.cost = self._money.cost(account, request)
+            wait = self._money.shortage(account, entry.cost)
+            if wait is not None:
+                raise budget_spent(request.traffic_class, wait)
         if request.deadline is not None:
             self._check_deadline(account, request.deadline, tokens)
             entry.deadline = self._clock.monotonic() + request.deadline
@@ -290,6 +313,15 @@ class Broker:
                 f"it could go in {soonest:.1f} s at the soonest, its deadline is {deadline:g} s",
                 retry_after=soonest - deadline,
             )
+
+    def _give_up_unpaid(self) -> None:
+        """Refuse what has come to wait for money meanwhile, in classes that do not wait for it."""
+        for account in self._accounts.values():
+            first = self._dispatcher.scheduler.first(account.owner)
+            wait = None if first is None else self._money.shortage(account, first.cost)
+            if wait is not None:
+                error = partial(budget_spent, account.traffic_class.name, wait)
+                self._give_up_waiting(error, owner=account.owner)
 
     def _expected(self, account: Account, ahead: int, tokens: int = 0) -> float:
         now = self._clock.monotonic()
@@ -375,6 +407,8 @@ class Broker:
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
         self._left.set()
+        if self._money:
+            self._give_up_unpaid()
 
     # -- by hand ----------------------------------------------------------------------------------
 
@@ -409,11 +443,19 @@ class Broker:
                 await self._left.wait()
         _log.info("broker.drained", unanswered=len(self._entries))
 
-    def _give_up_waiting(self, error: Callable[[], RequestError]) -> None:
+    def _give_up_waiting(
+        self, error: Callable[[], RequestError], *, owner: int | None = None
+    ) -> None:
         for entry in list(self._entries.values()):
+            if owner is not None and entry.owner != owner:
+                continue
             if entry.state in {TicketState.WAITING, TicketState.DELAYED}:
                 self._dispatcher.leave(entry)
                 entry.give_up(error())
+
+    def priced(self, usage: Usage, model: str) -> Usage:
+        """The usage with its price, where that is known."""
+        return self._settings.prices.priced(usage, model)
 
     # -- views ------------------------------------------------------------------------------------
 
@@ -441,4 +483,4 @@ class Broker:
             key=lambda one: (one.traffic_class.priority, one.traffic_class.name),
         )
         classes = tuple(class_snapshot(self._dispatcher, account, now) for account in accounts)
-        return BrokerSnapshot(state, reason, classes, quota)
+        return BrokerSnapshot(state, reason, classes, quota, self._budgets.snapshot(now))

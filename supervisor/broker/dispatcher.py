@@ -58,7 +58,7 @@ class Dispatcher:
         Returns:
             Its number.
         """
-        owner = self.quota.set_class(traffic_class)
+        owner = self.quota.set_class(traffic_class, now=self._clock.monotonic())
         self.scheduler.set_class(
             owner, concurrency=traffic_class.concurrency, share=traffic_class.share
         )
@@ -97,6 +97,8 @@ class Dispatcher:
     async def _turn(self) -> None:
         self._wake.clear()
         now = self._clock.monotonic()
+        if self.quota.budgets is not None:
+            self.quota.budgets.tell_time(now=now, wall=self._clock.wall())
         pacer = self._pacer
         permitted = pacer is not None and pacer.permission
         result = self.scheduler.round(now, most=_BATCH, paced=permitted)
@@ -146,6 +148,7 @@ class Dispatcher:
         now = self._clock.monotonic()
         for entry in entries:
             self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)
+            self.quota.pay(entry.owner, reserved=entry.cost, actual=0, granted=0.0)
             entry.give_up(RequestError(reason))
 
     async def _sleep(self, result: Round[Entry], now: float) -> None:

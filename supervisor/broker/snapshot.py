@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from supervisor.quota.budgets import BudgetSnapshot
 from supervisor.quota.quota import QuotaSnapshot
 
 
@@ -17,7 +18,7 @@ class Why:
         place: 1 for the first in line.
         urgent_ahead: Requests before it that are more urgent.
         obstacle: What stands in the way: `window`, `reserve`, `ceiling`, `concurrency`, `burst`,
-            `pace`, `pause`, `retry` or `turn`.
+            `pace`, `pause`, `retry`, `budget` or `turn`.
         detail: The obstacle in words.
         waited: Seconds so far.
         expected: Seconds until it is expected to go; None when that hangs on an event.
@@ -91,9 +92,11 @@ class BrokerSnapshot:
         reason: Why, when not open.
         classes: Roles and clients, most urgent first.
         quota: Windows, pause and what was learned.
+        budgets: What may be spent, and what has been.
     """
 
     state: str
     reason: str
     classes: tuple[ClassSnapshot, ...]
     quota: QuotaSnapshot
+    budgets: tuple[BudgetSnapshot, ...] = ()

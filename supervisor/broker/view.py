@@ -28,6 +28,8 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
     place = dispatcher.scheduler.place(entry)
     block = _obstacle(dispatcher, entry, place, now=now)
     expected = _expected(dispatcher, entry, place, now=now)
+    if block.obstacle is Obstacle.BUDGET:
+        expected = max(block.until - now, expected or 0.0)
     return Why(
         request.id,
         request.traffic_class,
@@ -48,7 +50,12 @@ def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float)
         running = scheduler.in_flight(entry.owner)
         return Block(Obstacle.CONCURRENCY, f"{running} of its requests are in flight", float("inf"))
     block = quota.blocked(
-        entry.owner, entry.tokens, now, priority=entry.priority, first_at=entry.first_at
+        entry.owner,
+        entry.tokens,
+        now,
+        priority=entry.priority,
+        first_at=entry.first_at,
+        cost=entry.cost,
     )
     if block is not None:
         return block

@@ -1,6 +1,6 @@
 """What was decided before the start? Every setting, from its sources to frozen, checked models."""
 
-from supervisor.config.budget import Budget
+from supervisor.budget import Budget
 from supervisor.config.consistency import check_shares, is_loopback
 from supervisor.config.load import CONFIG_FILE, load_settings
 from supervisor.config.schema import known_keys

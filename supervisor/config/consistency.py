@@ -28,6 +28,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     for section, tables in (("roles", settings.roles.named), ("clients", settings.clients)):
         for name, table in tables.items():
             yield from _limits((section, name, "ceiling"), table.ceiling or ())
+    yield from _prices(settings)
     yield from _tokens(settings)
     if not is_loopback(settings.web.host) and settings.web.token is None:
         yield (
@@ -118,6 +119,18 @@ def _limits(place: Place, limits: Sequence[Limit]) -> Iterator[Contradiction]:
                 place,
                 f'expected every limit of {key} to be within reach, got: "{short}", which can '
                 f'never be reached under "{long}"; drop the first or raise the second',
+            )
+
+
+def _prices(settings: Settings) -> Iterator[Contradiction]:
+    """A price that is not said must not be taken for nothing."""
+    for model, price in settings.prices.items():
+        missing = [key for key in ("input", "output") if getattr(price, key) is None]
+        if missing:
+            yield (
+                ("prices", model),
+                f'expected prices."{model}" to say input and output, '
+                f"got none for: {', '.join(missing)}",
             )
 
 

@@ -7,14 +7,24 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
-from supervisor.config.settings import ClientSettings, RoleSettings, RolesSettings, Settings
+from supervisor.config.settings import (
+    ClientSettings,
+    PriceSettings,
+    RoleSettings,
+    RolesSettings,
+    Settings,
+)
 
-_NAMED: Mapping[str, type[RoleSettings]] = {"roles": RoleSettings, "clients": ClientSettings}
+_NAMED: Mapping[str, type[BaseModel]] = {
+    "roles": RoleSettings,
+    "clients": ClientSettings,
+    "prices": PriceSettings,
+}
 _SECRET_WORDS = ("key", "token", "secret", "password")
 
 
 def known_keys() -> tuple[str, ...]:
-    """All keys by their dotted name, with NAME for the name of a role or client."""
+    """All keys by their dotted name, with NAME for the name of a role, client or model."""
     return tuple(_walk(Settings, ""))
 
 

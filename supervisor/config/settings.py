@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,13 +24,14 @@ from pydantic import (
 )
 
 from supervisor.config import value
-from supervisor.config.budget import Budget
 from supervisor.config.secrets import Secrets
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
 from supervisor.messages import JsonValue, TrafficClass
 
 Kind = Literal["role", "client"]
+
+_AT_END: Mapping[Kind, str] = {"role": "wait", "client": "refuse"}
 
 CEILING = (Limit(100, "requests", 60.0),)
 """The most that one role or client may take, unless its table says otherwise."""
@@ -40,6 +42,8 @@ _Truth = Annotated[bool, PlainValidator(value.truth)]
 _Count = Annotated[int, PlainValidator(value.whole_number(least=1))]
 _Level = Literal["debug", "info", "warning", "error"]
 _Format = Literal["auto", "json", "console"]
+_AtEnd = Literal["wait", "refuse"]
+_Money = Annotated[Decimal, PlainValidator(value.money), PlainSerializer(str)]
 _Walls = Literal["auto", "bubblewrap", "plain"]
 
 
@@ -165,6 +169,32 @@ class SandboxSettings(_Table):
     network: _Truth = False
 
 
+class BudgetSettings(_Table):
+    """What may be spent by everybody together.
+
+    Attributes:
+        total: Budgets that hold together; none for any amount.
+    """
+
+    total: value.Budgets = ()
+
+
+class PriceSettings(_Table):
+    """What a model costs, where the API does not say it.
+
+    Attributes:
+        input: US dollars for a million prompt tokens.
+        cached: US dollars for a million prompt tokens from the cache; None for as much as others.
+        output: US dollars for a million answer tokens, reasoning included.
+        double_from: Prompt tokens from which on the whole request costs double; 0 for never.
+    """
+
+    input: _Money | None = None
+    cached: _Money | None = None
+    output: _Money | None = None
+    double_from: Annotated[int, PlainValidator(value.whole_number(least=0))] = 200_000
+
+
 class RoleSettings(_Table):
     """What a role may take; None leaves it to the role's own class.
 
@@ -174,7 +204,9 @@ class RoleSettings(_Table):
         ceiling: Limits that it alone may not exceed; an empty list for none.
         concurrency: Most jobs of a role, or attempts of a client, at once.
         queue: Most requests waiting at once.
-        budget: Most money in a period.
+        budget: Most money in a period; several hold together.
+        at_budget_end: Whether its requests `wait` for the next period or are refused (`refuse`);
+            None for what suits: roles wait, clients are refused.
     """
 
     priority: Annotated[int, PlainValidator(value.priority)] | None = None
@@ -182,7 +214,8 @@ class RoleSettings(_Table):
     ceiling: value.Limits | None = None
     concurrency: _Count | None = None
     queue: _Count | None = None
-    budget: Annotated[Budget, PlainValidator(value.budget), PlainSerializer(str)] | None = None
+    budget: value.Budgets | None = None
+    at_budget_end: Annotated[_AtEnd, PlainValidator(value.one_of("wait", "refuse"))] | None = None
 
 
 class ClientSettings(RoleSettings):
@@ -225,6 +258,8 @@ class Settings(_Table):
         log: What is written to standard error.
         memory: What is kept indexed.
         sandbox: Where roles run commands.
+        budget: What may be spent by everybody together.
+        prices: What models cost where the API does not say it, by model.
         roles: The roles.
         clients: The gateway's clients by name.
         simulator: Settings of the simulated API, which validates them itself; never shown either.
@@ -240,6 +275,8 @@ class Settings(_Table):
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
     sandbox: SandboxSettings = SandboxSettings()
+    budget: BudgetSettings = BudgetSettings()
+    prices: Mapping[str, PriceSettings] = Field(default_factory=dict[str, PriceSettings])
     roles: RolesSettings = RolesSettings()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     simulator: Annotated[Mapping[str, JsonValue], PlainValidator(value.plain_table)] = Field(
@@ -316,4 +353,6 @@ class Settings(_Table):
             ceiling=(base.ceiling or tuple(map(str, CEILING))) if ceiling is None else ceiling,
             concurrency=table.concurrency or base.concurrency,
             queue=table.queue or base.queue,
+            budget=tuple(map(str, table.budget or ())),
+            refuses=(table.at_budget_end or _AT_END[kind]) == "refuse",
         )

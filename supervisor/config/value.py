@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
-from supervisor.config.budget import Budget
+from supervisor.budget import Budget
 from supervisor.limits import EXPECTED, Limit, parse_duration
 from supervisor.messages import JsonValue, Priority
 
@@ -156,6 +157,14 @@ def budget(value: object) -> Budget:
     return value if isinstance(value, Budget) else Budget.parse(value)
 
 
+def money(value: object) -> Decimal:
+    """Read a price in US dollars; text, a whole number or a fraction."""
+    text = str(value) if isinstance(value, int | float | str | Decimal) else ""
+    if isinstance(value, bool) or not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError("an amount of US dollars from 0 up, such as 2.50")
+    return Decimal(text)
+
+
 def folder(value: object) -> Path:
     """Read the path of a folder; whether it exists is for its user to say."""
     if isinstance(value, Path):
@@ -240,3 +249,9 @@ Limits = Annotated[
     ),
 ]
 """Several limits; an error names the one that is wrong by its index."""
+
+Budgets = Annotated[
+    tuple[Annotated[Budget, PlainValidator(budget), PlainSerializer(str)], ...],
+    BeforeValidator(list_of(str, Budget, expectation='a list of budgets such as ["5 usd / day"]')),
+]
+"""Several budgets that hold together."""

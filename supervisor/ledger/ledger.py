@@ -61,6 +61,21 @@ class UsageRow:
     cost: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class HourlyCost:
+    """What one class has spent in one hour.
+
+    Attributes:
+        start: Unix time at which the hour began, in seconds.
+        traffic_class: Role or client.
+        cost: US dollars, of the answers whose price is known.
+    """
+
+    start: float
+    traffic_class: str
+    cost: Decimal
+
+
 class Ledger(Protocol):
     """Attempts, written down before and after sending."""
 
@@ -90,6 +105,10 @@ class Ledger(Protocol):
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
+        ...
+
+    async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
+        """What was spent in each hour that began at or after a Unix time, oldest first."""
         ...
 
     async def usage(self) -> Sequence[UsageRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,9 +12,10 @@ import anyio
 from anyio.abc import TaskStatus
 
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 
 _KEPT = 2 * 86_400.0
+_HOUR = 3_600.0
 
 
 class MemoryLedger:
@@ -29,6 +30,7 @@ class MemoryLedger:
         self._attempts: deque[tuple[str, Attempt]] = deque()
         self._ends: dict[str, tuple[int, float | None]] = {}
         self._rows: dict[tuple[str, str, str], UsageRow] = {}
+        self._costs: defaultdict[tuple[float, str], Decimal] = defaultdict(Decimal)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """There is nothing to open."""
@@ -54,6 +56,9 @@ class MemoryLedger:
         if attempt.id in self._ends:
             self._ends[attempt.id] = settlement.tokens, attempt.granted + settlement.latency
         key, usage = _key(attempt), settlement.usage
+        if usage is not None and usage.cost:
+            hour = attempt.granted // _HOUR * _HOUR
+            self._costs[hour, attempt.traffic_class] += usage.cost
         row = self._rows[key]
         self._rows[key] = replace(
             row,
@@ -75,6 +80,14 @@ class MemoryLedger:
         ]
         # A clock that was set back writes later attempts down with earlier moments.
         return sorted(spent, key=lambda one: one.granted)
+
+    async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
+        """What was spent in each hour that began at or after a Unix time, oldest first."""
+        return [
+            HourlyCost(hour, name, cost)
+            for (hour, name), cost in sorted(self._costs.items())
+            if hour >= moment and cost > 0
+        ]
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first."""

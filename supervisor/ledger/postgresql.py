@@ -18,7 +18,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import Journal, Settled
-from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -137,6 +137,24 @@ class PostgresqlLedger:
                 " GROUP BY day, class, model ORDER BY day DESC, class DESC"
             )
             return [rows.usage_row(row) for row in await cursor.fetchall()]
+
+        return await self._with(read)
+
+    async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
+        """What was spent in each hour that began at or after a Unix time, oldest first.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        await self._journal.flushed()
+
+        async def read(connection: Connection) -> list[HourlyCost]:
+            cursor = await connection.execute(
+                "SELECT hour, class, sum(ticks) FROM supervisor_hours WHERE hour >= %s"
+                " GROUP BY hour, class HAVING sum(ticks) > 0 ORDER BY hour, class",
+                (rows.hours_from(moment),),
+            )
+            return [rows.hourly_cost(row) for row in await cursor.fetchall()]
 
         return await self._with(read)
 

@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import UsageRow
-
-TICKS_PER_DOLLAR = 10_000_000_000
+from supervisor.ledger.ledger import HourlyCost, UsageRow
 
 _HOUR = 3_600
 LONGEST_ANSWER = 86_400.0
@@ -115,6 +115,17 @@ class Numbering:
             self._following += 1
         for attempt, _ in settlements:
             self._open.pop(attempt.id, None)
+
+
+def hourly_cost(row: Sequence[Any]) -> HourlyCost:
+    """A row of hour, class and ticks."""
+    hour, traffic_class, ticks = row
+    return HourlyCost(float(hour * _HOUR), traffic_class, Decimal(ticks) / TICKS_PER_DOLLAR)
+
+
+def hours_from(moment: float) -> int:
+    """Number of the first hour that begins at or after a Unix time."""
+    return ceil(moment / _HOUR)
 
 
 def usage_row(row: Sequence[Any]) -> UsageRow:

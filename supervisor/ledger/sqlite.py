@@ -24,7 +24,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import Journal, Settled
-from supervisor.ledger.ledger import Spent, UsageRow
+from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 from supervisor.sqlite import connect
 
 T = TypeVar("T")
@@ -59,6 +59,10 @@ _USAGE = (
     "SELECT strftime('%Y-%m-%d', hour * 3600, 'unixepoch') AS day, class, model, sum(attempts),"
     " sum(answered), sum(refused), sum(prompt), sum(completion), sum(reasoning), sum(cached),"
     " sum(ticks) FROM hours GROUP BY day, class, model ORDER BY day DESC, class DESC"
+)
+_COSTS = (
+    "SELECT hour, class, sum(ticks) FROM hours WHERE hour >= ? GROUP BY hour, class"
+    " HAVING sum(ticks) > 0 ORDER BY hour, class"
 )
 _FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
 
@@ -142,6 +146,20 @@ class SqliteLedger:
 
         def read() -> list[UsageRow]:
             return [rows.usage_row(row) for row in self._open().execute(_USAGE)]
+
+        return await self._call(read)
+
+    async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
+        """What was spent in each hour that began at or after a Unix time, oldest first.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        await self._journal.flushed()
+
+        def read() -> list[HourlyCost]:
+            found = self._open().execute(_COSTS, (rows.hours_from(moment),))
+            return [rows.hourly_cost(row) for row in found]
 
         return await self._call(read)
 

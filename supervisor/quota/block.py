@@ -18,6 +18,7 @@ class Obstacle(StrEnum):
     PAUSE = "pause"
     RETRY = "retry"
     TURN = "turn"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from supervisor.budget import Budget
 from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
 from supervisor.quota.block import Block, Obstacle
+from supervisor.quota.budgets import Budgets
+from supervisor.quota.own import OwnPart
 from supervisor.quota.pace import Demand, Pace
 from supervisor.quota.pause import Pause, PauseSnapshot
 from supervisor.quota.room import Room
@@ -55,54 +58,6 @@ class QuotaSnapshot:
     pace: dict[str, float]
 
 
-class _Account:
-    """A class's own part of the quota."""
-
-    __slots__ = ("ceilings", "ceilings_tokens", "demand", "traffic_class")
-
-    def __init__(self, owner: int, traffic_class: TrafficClass) -> None:
-        self.demand = Demand(
-            owner, priority=traffic_class.priority, guaranteed=traffic_class.share > 0
-        )
-        self.ceilings: list[RequestWindow] = []
-        self.ceilings_tokens: list[TokenWindow] = []
-        self.change(traffic_class)
-
-    def change(self, traffic_class: TrafficClass) -> None:
-        """Take over another priority, share or ceiling; what was spent under a ceiling stays."""
-        self.traffic_class = traffic_class
-        self.demand.priority = traffic_class.priority
-        self.demand.guaranteed = traffic_class.share > 0
-        limits = [Limit.parse(text) for text in traffic_class.ceiling]
-        requests = [limit for limit in limits if limit.unit == "requests"]
-        tokens = [limit for limit in limits if limit.unit == "tokens"]
-        # A log can vouch for its own period only.
-        old = {ceiling.limit.period: ceiling for ceiling in self.ceilings}
-        old_tokens = {ceiling.limit.period: ceiling for ceiling in self.ceilings_tokens}
-        self.ceilings = [
-            old[limit.period].under(limit) if limit.period in old else RequestWindow(limit, 0.0)
-            for limit in requests
-        ]
-        self.ceilings_tokens = [
-            old_tokens[limit.period].under(limit)
-            if limit.period in old_tokens
-            else TokenWindow(limit, 0.0)
-            for limit in tokens
-        ]
-
-    def blocked(self, tokens: int, now: float) -> Block | None:
-        """Whether a ceiling is in the way of a request of so many tokens."""
-        for ceiling in self.ceilings:
-            ceiling.expire(now)
-            if ceiling.used >= ceiling.amount:
-                return _ceiling(ceiling, 1)
-        for ceiling_tokens in self.ceilings_tokens:
-            ceiling_tokens.expire(now)
-            if ceiling_tokens.used + tokens > ceiling_tokens.amount:
-                return _ceiling(ceiling_tokens, tokens)
-        return None
-
-
 class Quota:
     """What one key may send.
 
@@ -110,9 +65,18 @@ class Quota:
         limits: The key's limits; none means no limit at all.
         jitter: J in seconds.
         now: Monotonic seconds.
+        budgets: What may be spent; None for any amount.
     """
 
-    def __init__(self, limits: Sequence[Limit], *, jitter: float, now: float) -> None:
+    def __init__(
+        self,
+        limits: Sequence[Limit],
+        *,
+        jitter: float,
+        now: float,
+        budgets: Budgets | None = None,
+    ) -> None:
+        self.budgets = budgets
         requests = [limit for limit in limits if limit.unit == "requests"]
         self._requests = [Room(RequestWindow(limit, jitter), now) for limit in requests]
         self._tokens = [
@@ -124,7 +88,7 @@ class Quota:
         self._pace = None if longest is None else Pace(longest, now)
         self._shortest = min((room.window.amount for room in self._requests), default=0)
         self.pause = Pause()
-        self._accounts: list[_Account] = []
+        self._accounts: list[OwnPart] = []
         self._owners: dict[str, int] = {}
         self._demands: list[Demand] = []
         self._guaranteed: list[Demand] = []
@@ -132,8 +96,12 @@ class Quota:
 
     # -- classes ------------------------------------------------------------------------------
 
-    def set_class(self, traffic_class: TrafficClass) -> int:
+    def set_class(self, traffic_class: TrafficClass, *, now: float = 0.0) -> int:
         """Add a class, or change one.
+
+        Args:
+            traffic_class: The class.
+            now: Monotonic seconds; only a new budget asks for it.
 
         Returns:
             Its number, stable for as long as the process lives.
@@ -141,7 +109,7 @@ class Quota:
         owner = self._owners.get(traffic_class.name)
         if owner is None:
             owner = self._owners[traffic_class.name] = len(self._accounts)
-            self._accounts.append(_Account(owner, traffic_class))
+            self._accounts.append(OwnPart(owner, traffic_class))
         else:
             self._accounts[owner].change(traffic_class)
         for room in self._rooms:
@@ -155,6 +123,9 @@ class Quota:
             (account.demand for account in self._accounts), key=lambda demand: demand.priority
         )
         self._guaranteed = [demand for demand in self._demands if demand.guaranteed]
+        if self.budgets is not None:
+            budgets = map(Budget.parse, traffic_class.budget)
+            self.budgets.set_class(owner, traffic_class.name, budgets, now=now)
         return owner
 
     def by_priority(self) -> Iterable[tuple[int, int]]:
@@ -216,6 +187,7 @@ class Quota:
         *,
         priority: int | None = None,
         first_at: float = NEVER,
+        cost: int = 0,
     ) -> Block | None:
         """Whether a request may go, within a round.
 
@@ -225,7 +197,14 @@ class Quota:
             now: Monotonic seconds of the round.
             priority: Its priority, where that is inherited.
             first_at: Since when it stands first in line without room; infinity if it does not.
+            cost: Ticks of 1e-10 US dollars that it is likely to cost.
         """
+        if cost and self.budgets is not None:
+            own = self._accounts[owner].demand.priority
+            urgency = own if priority is None else priority
+            block = self.budgets.blocked(owner, cost, now, priority=urgency)
+            if block is not None:
+                return block
         for room in self._rooms:
             units = 1 if room.counts_requests else tokens
             # Nearly always there is room, or none for anybody: the rest is looked at only then.
@@ -295,8 +274,19 @@ class Quota:
         """Grants per second that no pace exceeds; None when nothing is ever paced."""
         return None if self._pace is None else self._pace.fastest
 
-    def take(self, owner: int, tokens: int, now: float, *, priority: int | None = None) -> None:
+    def take(
+        self,
+        owner: int,
+        tokens: int,
+        now: float,
+        *,
+        priority: int | None = None,
+        cost: int = 0,
+    ) -> None:
         """Write one grant down, in a round."""
+        if cost and self.budgets is not None:
+            own = self._accounts[owner].demand.priority
+            self.budgets.take(owner, cost, now, priority=own if priority is None else priority)
         lenders = self._lenders(owner, priority)
         for room in self._requests:
             room.took(owner, 1, lenders=lenders)
@@ -358,6 +348,18 @@ class Quota:
             room.window.settle(now, owner, reserved=reserved, actual=actual)
         for ceiling in self._accounts[owner].ceilings_tokens:
             ceiling.settle(now, owner, reserved=reserved, actual=actual)
+
+    def pay(self, owner: int, *, reserved: int, actual: int, granted: float) -> None:
+        """Replace an attempt's reservation of money by its real price.
+
+        Args:
+            owner: Its class's number.
+            reserved: Ticks of 1e-10 US dollars that were reserved.
+            actual: Ticks that it cost.
+            granted: Unix time at which it was granted.
+        """
+        if self.budgets is not None:
+            self.budgets.settle(owner, reserved=reserved, actual=actual, granted=granted)
 
     def refused(self, now: float, *, granted_at: float, after: float | None, spread: float) -> bool:
         """The server answered 429 for quota: pause, and believe one limit less."""
@@ -482,8 +484,3 @@ class Quota:
             tuple(strictness.snapshot() for strictness in self._strictness),
             pace,
         )
-
-
-def _ceiling(window: RequestWindow | TokenWindow, units: int) -> Block:
-    detail = f"its ceiling of {window.limit} is reached"
-    return Block(Obstacle.CEILING, detail, window.returns_at(units))

@@ -271,6 +271,7 @@ class Scheduler(Generic[T]):
             now,
             priority=ticket.priority,
             first_at=ticket.first_at,
+            cost=ticket.cost,
         )
         if block is not None:
             result.until = min(result.until, block.until)
@@ -308,7 +309,9 @@ class Scheduler(Generic[T]):
         queue.waiting -= 1
         queue.in_flight += 1
         self._gate.left(ticket.owner)
-        self._gate.take(ticket.owner, ticket.tokens, now, priority=ticket.priority)
+        self._gate.take(
+            ticket.owner, ticket.tokens, now, priority=ticket.priority, cost=ticket.cost
+        )
         if not ticket.waited_for_room:
             self._gate.found(ticket.owner, ticket.tokens, ready=True)
 

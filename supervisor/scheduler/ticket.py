@@ -26,6 +26,7 @@ class Ticket:
         tokens: Tokens one attempt of it is expected to use.
 
     Attributes:
+        cost: Ticks of 1e-10 US dollars that one attempt is likely to cost; 0 without budgets.
         age: Place in the order of arrival; a retry keeps it.
         since: Monotonic seconds at which it began to wait (again).
         deadline: Monotonic seconds after which it is given up; infinity for never.
@@ -39,6 +40,7 @@ class Ticket:
     __slots__ = (
         "age",
         "attempts",
+        "cost",
         "deadline",
         "first_at",
         "not_before",
@@ -56,6 +58,7 @@ class Ticket:
         self.owner = owner
         self.priority = priority
         self.tokens = tokens
+        self.cost = 0
         self.age = -1
         self.since = 0.0
         self.deadline = float("inf")

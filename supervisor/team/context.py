@@ -225,12 +225,12 @@ class JobContext:
 
         document = cast("dict[str, Any]", await self._run.record(digest(body), call))
         answer = answer_of(document)
-        await self._charge(answer.usage, asked=asked)
+        await self._charge(answer.usage, str(body["model"]), asked=asked)
         return answer
 
-    async def _charge(self, usage: Usage | None, *, asked: bool) -> None:
+    async def _charge(self, usage: Usage | None, model: str, *, asked: bool) -> None:
         """Count one answer; what came from the record was written down when it was asked."""
-        usage = usage or Usage()
+        usage = self._means.broker.priced(usage, model) if usage else Usage()
         self._cost += Cost(1, usage.total, usage.cost)
         if asked:
             await self._means.accounts.set_cost(self._run.id, self._cost)
@@ -280,7 +280,7 @@ class JobContext:
                 if piece:
                     yield piece
             whole = cast("dict[str, Any]", await recorded)
-            await self._charge(usage_of(whole), asked=streamed)
+            await self._charge(usage_of(whole), str(body["model"]), asked=streamed)
             if not streamed:
                 yield str(whole["text"])
         finally:

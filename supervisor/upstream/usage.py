@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeGuard, cast
 
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.messages import Usage
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens")
-_TICKS_PER_DOLLAR = Decimal(10_000_000_000)
 
 
 def usage_of(document: Mapping[str, Any]) -> Usage | None:
@@ -77,4 +77,4 @@ def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:
 
 def _cost(usage: Mapping[str, Any]) -> Decimal | None:
     ticks = usage.get("cost_in_usd_ticks")
-    return Decimal(ticks) / _TICKS_PER_DOLLAR if isinstance(ticks, int) else None
+    return Decimal(ticks) / TICKS_PER_DOLLAR if isinstance(ticks, int) else None

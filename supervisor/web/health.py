@@ -11,6 +11,7 @@ from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
 from supervisor.jobs.job import JobsSnapshot, RoleJobs
 from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
 from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
+from supervisor.web.spending import budget_state
 
 
 def brief(broker: BrokerSnapshot, *, version: str, uptime: float) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def health(
         "reason": broker.reason,
         "windows": [_window(window) for window in broker.quota.windows],
         "pause": _pause(broker.quota),
+        "budgets": [budget_state(one) for one in broker.budgets],
         "roles": {
             role.name: {
                 **_role(role),

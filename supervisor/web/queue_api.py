@@ -7,12 +7,14 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from supervisor.ledger.forecast import look_back
 from supervisor.web.calls import Calls
 from supervisor.web.document import document
 from supervisor.web.hub import Hub
 from supervisor.web.inbound import read_body
 from supervisor.web.job_form import read_object
 from supervisor.web.refusal import denied
+from supervisor.web.spending import spending
 
 _LONGEST_REASON = 200
 _MOST = 64 * 1024
@@ -87,8 +89,12 @@ class QueueApi:
         )
 
     async def usage(self, request: Request) -> Response:
-        """Tokens and money by day, class and model, newest day first."""
-        return document({"usage": list(await self._hub.ledger.usage())})
+        """Tokens and money by day, class and model, newest day first; budgets and forecast."""
+        ledger, wall = self._hub.ledger, self._hub.clock.wall()
+        usage = await ledger.usage()
+        costs = await ledger.costs_since(look_back(wall))
+        budgets = self._hub.broker.snapshot().budgets
+        return document(spending(usage, costs, budgets=budgets, wall=wall))
 
     def _state(self) -> Response:
         snapshot = self._hub.broker.snapshot()

@@ -142,9 +142,12 @@ def broker_of(
     ledger: WatchedLedger | None = None,
     jitter: float = 0.25,
     max_retries: int = 3,
+    **more: Any,
 ) -> Broker:
     """A broker without classes that does not run yet."""
-    settings = BrokerSettings(tuple(Limit.parse(text) for text in limits), jitter, max_retries)
+    settings = BrokerSettings(
+        tuple(Limit.parse(text) for text in limits), jitter, max_retries, **more
+    )
     return Broker(
         settings,
         upstream=upstream_of(api),
@@ -171,7 +174,7 @@ async def at_work(
         api: The API; one that answers everything when None.
         classes: Roles and clients.
         ledger: The ledger; an empty one when None.
-        settings: `jitter` and `max_retries`.
+        settings: `jitter`, `max_retries`, `budgets` and `prices`.
     """
     api = ScriptedApi() if api is None else api
     ledger = WatchedLedger() if ledger is None else ledger

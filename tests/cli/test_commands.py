@@ -227,11 +227,17 @@ async def test_usage_sums_up(capsys: Capture) -> None:
         await house.client.post(CHAT, json=QUESTION)
         result = await command(capsys, port, "usage")
         as_json = await command(capsys, port, "usage", "--json")
+        as_csv = await command(capsys, port, "usage", "--csv", "--by", "role")
     assert nothing.err == "nothing was used yet\n"
     assert result.out.splitlines()[1].split()[1:3] == ["gateway", "grok-4.7"]
-    assert result.out.splitlines()[-1].split() == [
+    assert result.out.splitlines()[2].split() == [
         "total", "1", "1", "0", "3", "0", "2", "0", "0.0000",
     ]  # fmt: skip
+    assert "this month 0.0000 usd so far" in result.out
+    assert as_csv.out == (
+        "who,attempts,answered,refused,prompt,cached,completion,reasoning,usd\n"
+        "gateway,1,1,0,3,0,2,0,0.0000\n"
+    )
     assert json.loads(as_json.out)["usage"][0]["prompt"] == 3
 
 

@@ -45,6 +45,13 @@ WRONG: dict[str, tuple[Any, str]] = {
     "memory.sweep": ("soon", DURATION),
     "sandbox.level": ("docker", 'one of "auto", "bubblewrap", "plain"'),
     "sandbox.network": ("maybe", "true or false"),
+    "budget.total": (5, 'a list of budgets such as ["5 usd / day"]'),
+    "budget.total[0]": (["5 usd / week"], '"N usd / PERIOD"'),
+    **{
+        f"prices.NAME.{key}": ("-1", "an amount of US dollars from 0 up")
+        for key in ("input", "cached", "output")
+    },
+    "prices.NAME.double_from": (-1, "a whole number from 0 up"),
     "roles.directory": (5, "a path"),
     "simulator": (5, "a table"),
     **{
@@ -57,7 +64,9 @@ WRONG: dict[str, tuple[Any, str]] = {
             "ceiling[1]": (["1 requests / minute", "1/min"], LIMIT),
             "concurrency": (0, COUNT),
             "queue": ("long", COUNT),
-            "budget": ("5 eur / day", '"N usd / PERIOD"'),
+            "budget": (5, 'a list of budgets such as ["5 usd / day"]'),
+            "budget[0]": (["5 eur / day"], '"N usd / PERIOD"'),
+            "at_budget_end": ("stop", 'one of "wait", "refuse"'),
         }.items()
     },
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),

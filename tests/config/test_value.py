@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from supervisor.budget import Budget
 from supervisor.config import value
-from supervisor.config.budget import Budget
 from supervisor.limits import Limit
 
 
@@ -105,5 +105,5 @@ def test_limit_text_is_read_back(limit: Limit) -> None:
 
 def test_budget_text_is_read_back() -> None:
     """A budget's text is its own spelling."""
-    assert str(Budget.parse("2.50 USD / 5m")) == "2.50 usd / 300s"
+    assert str(Budget.parse(" 2.50 USD/Month ")) == "2.50 usd / month"
     assert Budget.parse(str(Budget.parse("5 usd / day"))) == Budget.parse("5 usd / day")

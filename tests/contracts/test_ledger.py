@@ -155,6 +155,22 @@ async def test_a_settled_attempt_counts_what_it_used(
     ]
 
 
+async def test_costs_are_told_by_hour(ledger: Ledger) -> None:
+    """What was spent is there by the hour of its grant and by class, to the last tick."""
+    cent = Decimal("0.0100000001")
+    for number, granted in enumerate((NOON - 1, NOON, NOON + 10, NOON + 3_600)):
+        one = attempt(str(number), granted, traffic_class="ab"[number % 2])
+        await ledger.record([one])
+        ledger.settle(one, answered(Usage(1, 1, cost=cent)))
+    free = attempt("free", NOON)
+    await ledger.record([free])
+    ledger.settle(free, answered(Usage(1, 1)))
+    found = [(one.start, one.traffic_class, one.cost) for one in await ledger.costs_since(NOON)]
+    assert found == [(NOON, "a", cent), (NOON, "b", cent), (NOON + 3_600, "b", cent)]
+    assert len(await ledger.costs_since(NOON - 1)) == 3
+    assert len(await ledger.costs_since(NOON - 3_600)) == 4
+
+
 async def test_a_long_answer_is_read_back_by_its_end(ledger: Ledger) -> None:
     """What was granted before the moment and ended after it is there: its tokens still count."""
     first, second = attempt("a", tokens=5), attempt("b", NOON + 1, tokens=6)

@@ -61,7 +61,7 @@ class OpenGate:
         return Closed(self.closed_until)
 
     def blocked(
-        self, owner: int, tokens: int, now: float, *, priority: int, first_at: float
+        self, owner: int, tokens: int, now: float, *, priority: int, first_at: float, cost: int
     ) -> Closed | None:
         self.first_at[owner] = first_at
         return self.shut.get(owner)
@@ -72,7 +72,7 @@ class OpenGate:
     def pace(self, owner: int, *, priority: int) -> float | None:
         return self.paced.get(owner)
 
-    def take(self, owner: int, tokens: int, now: float, *, priority: int) -> None:
+    def take(self, owner: int, tokens: int, now: float, *, priority: int, cost: int) -> None:
         self.taken.append((owner, tokens, priority))
 
     def fill(self, owner: int) -> None:

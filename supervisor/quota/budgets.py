@@ -1,0 +1,177 @@
+"""Who may spend money now? Budgets of each class and of all together. Pure.
+
+As a budget nears its end the low classes are slowed to what it can sustain until its period is
+over, so that there is something left for the others; at the end everybody waits or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from supervisor.budget import Budget
+from supervisor.messages import Priority
+from supervisor.quota.block import Block, Obstacle
+from supervisor.quota.purse import Purse
+
+NEAR = 0.2
+"""Part of a budget from which on low classes are slowed."""
+
+ALL = "all"
+"""Whose budget the one for everybody is said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSnapshot:
+    """One budget as everybody shows it.
+
+    Attributes:
+        of: The role or client it is for; `all` for everybody together.
+        budget: Its text.
+        spent: Ticks of 1e-10 US dollars spent in the current period.
+        reserved: Ticks that requests under way may still cost.
+        amount: Ticks in all.
+        started: Unix time at which the period began.
+        ends: Unix time at which it ends.
+    """
+
+    of: str
+    budget: str
+    spent: int
+    reserved: int
+    amount: int
+    started: float
+    ends: float
+
+
+class Budgets:
+    """All budgets of one key.
+
+    Args:
+        total: Budgets for everybody together.
+        now: Monotonic seconds.
+        wall: Unix time in seconds, at the same moment.
+    """
+
+    def __init__(self, total: Sequence[Budget], *, now: float, wall: float) -> None:
+        self._offset = wall - now
+        self._total = [Purse(budget, wall) for budget in total]
+        self._own: dict[int, list[Purse]] = {}
+        self._names: dict[int, str] = {}
+        self._slowed = -float("inf")
+
+    def __bool__(self) -> bool:
+        """Whether there is any budget."""
+        return bool(self._total or any(self._own.values()))
+
+    def tell_time(self, *, now: float, wall: float) -> None:
+        """Say how late it is; the wall clock may be set while the other one runs on."""
+        self._offset = wall - now
+
+    def set_class(self, owner: int, name: str, budgets: Iterable[Budget], *, now: float) -> None:
+        """Add a class or change its budgets; what it has spent of one that stays is kept."""
+        known = {purse.budget: purse for purse in self._own.get(owner, ())}
+        wall = now + self._offset
+        self._own[owner] = [known.get(one) or Purse(one, wall) for one in budgets]
+        self._names[owner] = name
+
+    def blocked(self, owner: int, cost: int, now: float, *, priority: int) -> Block | None:
+        """Whether money is in the way of a request, and until when.
+
+        Args:
+            owner: Its class's number.
+            cost: Ticks that it is likely to cost.
+            now: Monotonic seconds.
+            priority: 0 (most urgent) to 99.
+        """
+        wall = now + self._offset
+        for purse in self._purses(owner):
+            purse.roll(wall)
+            if not purse.fits(cost):
+                detail = f"the budget of {purse.budget} is spent until {_clock(purse.span.end)}"
+                return Block(Obstacle.BUDGET, detail, purse.span.end - self._offset)
+            if priority >= Priority.LOW:
+                until = self._slowed + self._gap(purse, cost, wall)
+                if now < until:
+                    part = purse.left / purse.budget.ticks
+                    detail = f"{part:.0%} of the budget of {purse.budget} are left: slowed down"
+                    return Block(Obstacle.BUDGET, detail, until)
+        return None
+
+    def _gap(self, purse: Purse, cost: int, wall: float) -> float:
+        """Seconds between low requests; 0 as long as there is enough."""
+        if purse.left >= NEAR * purse.budget.ticks or purse.left <= 0:
+            return 0.0
+        return cost * (purse.span.end - wall) / purse.left
+
+    def spent_until(self, owner: int, cost: int, now: float) -> float | None:
+        """Monotonic seconds until which a class has no money for such a request; None if it has."""
+        block = self.blocked(owner, cost, now, priority=Priority.URGENT)
+        return None if block is None else block.until
+
+    def take(self, owner: int, cost: int, now: float, *, priority: int) -> None:
+        """Reserve what a granted request is likely to cost."""
+        for purse in self._purses(owner):
+            purse.take(cost)
+        if priority >= Priority.LOW:
+            self._slowed = now
+
+    def settle(self, owner: int, *, reserved: int, actual: int, granted: float) -> None:
+        """Replace a reservation by the real price.
+
+        Args:
+            owner: Its class's number.
+            reserved: Ticks that were reserved.
+            actual: Ticks that it cost.
+            granted: Unix time at which it was granted.
+        """
+        for purse in self._purses(owner):
+            purse.settle(reserved=reserved, actual=actual, granted=granted)
+
+    def restore(self, name: str, cost: int, at: float) -> None:
+        """Count what was spent before a restart.
+
+        Args:
+            name: Who spent it; need not be there any more.
+            cost: Ticks.
+            at: Unix time of it.
+        """
+        owners = [owner for owner, one in self._names.items() if one == name]
+        for purse in [*self._total, *(one for owner in owners for one in self._own[owner])]:
+            purse.restore(cost, at)
+
+    def since(self) -> float:
+        """Unix time from which on everything counts; infinity without budgets."""
+        starts = [purse.span.start for purse in self._total]
+        starts += [purse.span.start for purses in self._own.values() for purse in purses]
+        return min(starts, default=float("inf"))
+
+    def snapshot(self, now: float) -> tuple[BudgetSnapshot, ...]:
+        """Every budget: that of all first, then by name."""
+        wall = now + self._offset
+        named = [(ALL, purse) for purse in self._total]
+        for owner in sorted(self._own, key=self._names.__getitem__):
+            named += [(self._names[owner], purse) for purse in self._own[owner]]
+        for _, purse in named:
+            purse.roll(wall)
+        return tuple(
+            BudgetSnapshot(
+                of,
+                str(purse.budget),
+                purse.spent,
+                purse.reserved,
+                purse.budget.ticks,
+                purse.span.start,
+                purse.span.end,
+            )
+            for of, purse in named
+        )
+
+    def _purses(self, owner: int) -> Iterator[Purse]:
+        yield from self._own.get(owner, ())
+        yield from self._total
+
+
+def _clock(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,80 @@
+"""The money of one budget in its current period. Pure.
+
+Money is reserved before a request is sent and settled with its real price afterwards, so that
+requests under way together cannot spend the same money.
+"""
+
+from __future__ import annotations
+
+from supervisor.budget import Budget
+
+
+class Purse:
+    """One budget at work.
+
+    Args:
+        budget: How much, and how often.
+        wall: Unix time in seconds.
+
+    Attributes:
+        budget: The budget.
+        span: The current period.
+        spent: Ticks of 1e-10 US dollars spent in it.
+        reserved: Ticks that requests under way may still cost.
+    """
+
+    __slots__ = ("budget", "reserved", "span", "spent")
+
+    def __init__(self, budget: Budget, wall: float) -> None:
+        self.budget = budget
+        self.span = budget.span(wall)
+        self.spent = 0
+        self.reserved = 0
+
+    def __repr__(self) -> str:
+        return f"<Purse {self.budget}: spent={self.spent} reserved={self.reserved}>"
+
+    @property
+    def left(self) -> int:
+        """Ticks that nobody has spent or reserved; below 0 where prices were underestimated."""
+        return self.budget.ticks - self.spent - self.reserved
+
+    def roll(self, wall: float) -> None:
+        """Begin a new period where the time has come; a clock that was set back begins none."""
+        if wall >= self.span.end:
+            self.span = self.budget.span(wall)
+            self.spent = 0
+
+    def fits(self, cost: int) -> bool:
+        """Whether a request may go that is likely to cost so much.
+
+        One that is dearer than all of the budget may go where nothing else has: it would
+        otherwise wait for ever.
+        """
+        return cost <= self.left if self.spent or self.reserved else self.budget.ticks > 0
+
+    def take(self, cost: int) -> None:
+        """Reserve what a request is likely to cost."""
+        self.reserved += cost
+
+    def settle(self, *, reserved: int, actual: int, granted: float) -> None:
+        """Replace a reservation by the real price.
+
+        Args:
+            reserved: Ticks that were reserved.
+            actual: Ticks that it cost.
+            granted: Unix time at which it was granted; the price belongs to that period.
+        """
+        self.reserved -= reserved
+        if granted >= self.span.start:
+            self.spent += actual
+
+    def restore(self, cost: int, at: float) -> None:
+        """Count what was spent before a restart.
+
+        Args:
+            cost: Ticks.
+            at: Unix time of it.
+        """
+        if at >= self.span.start:
+            self.spent += cost

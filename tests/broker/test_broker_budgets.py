@@ -1,0 +1,158 @@
+"""Money: reserved before sending, settled after, the same number after a restart."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from supervisor.budget import Budget
+from supervisor.clock import LoopClock
+from supervisor.errors import BudgetSpent
+from supervisor.ledger.prices import Price, Prices
+from supervisor.messages import Priority, TrafficClass
+from tests.broker.desk import at_work, broker_of
+from tests.broker.ledgers import WatchedLedger
+from tests.upstream.api import BROKEN, CAPACITY, Answer, ScriptedApi, completion
+
+pytestmark = pytest.mark.anyio
+
+DOLLAR = 10_000_000_000
+PRICES = Prices({"grok-4.7": Price(Decimal(0), Decimal(0), Decimal(100))})
+"""An answer of 1,000 tokens costs 10 cents."""
+
+
+def answer(tokens: int = 1_000, **more: Any) -> Answer:
+    """An answer of so many tokens, after a second."""
+    return Answer(body=completion(10, tokens), after=1.0, **more)
+
+
+def role(name: str = "code", *budgets: str, **more: Any) -> TrafficClass:
+    """A class with budgets."""
+    return TrafficClass(name, budget=budgets, **more)
+
+
+async def test_requests_together_spend_no_money_twice(virtual: LoopClock) -> None:
+    """Of many at once only as many go as there is money for; the rest goes in the next hour."""
+    api = ScriptedApi(default=answer())
+    async with at_work(
+        virtual, api=api, classes=[role("code", "1 usd / hour")], prices=PRICES
+    ) as desk:
+        for number in range(15):
+            desk.start(str(number))
+        await anyio.sleep(60)
+        assert len(desk.replies) == 10
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.of, budget.spent, budget.reserved) == ("code", DOLLAR, 0)
+        assert "the budget of 1 usd / hour is spent until" in desk.of().why
+        await anyio.sleep(3_600)
+        assert len(desk.replies) == 15
+
+
+async def test_the_api_tells_the_price(virtual: LoopClock) -> None:
+    """The price that comes with an answer counts, and not the list's."""
+    api = ScriptedApi(default=Answer(body=completion(cost_in_usd_ticks=DOLLAR // 2)))
+    budgets = (Budget.parse("1 usd / day"),)
+    async with at_work(virtual, api=api, budgets=budgets, prices=PRICES) as desk:
+        reply = await desk.ask("a")
+        assert reply.usage is not None
+        assert desk.broker.snapshot().budgets[0].spent == DOLLAR // 2
+        assert desk.of().cost_usd == 0.5
+
+
+async def test_a_client_is_refused_with_the_time(virtual: LoopClock) -> None:
+    """A class that does not wait for money is told at once, and those that wait when it ends."""
+    api = ScriptedApi(default=answer())
+    classes = [role("code", "0.2 usd / day", refuses=True, concurrency=1)]
+    async with at_work(virtual, api=api, classes=classes, prices=PRICES) as desk:
+        for name in "abcd":
+            desk.start(name)
+        await desk.until("a", "b", "c", "d")
+        assert set(desk.replies) == {"a", "b"}
+        assert {type(error) for error in desk.errors.values()} == {BudgetSpent}
+        with pytest.raises(BudgetSpent, match="the budget of code") as refused:
+            await desk.ask("e")
+        assert refused.value.retry_after is not None
+        assert 0 < refused.value.retry_after <= 86_400
+        assert len(api.arrivals) == 2
+
+
+async def test_low_work_leaves_the_rest_to_others(virtual: LoopClock) -> None:
+    """Near the end of everybody's money low work is slowed, and urgent work is not."""
+    api = ScriptedApi(default=answer(100))
+    classes = [role("memory", priority=Priority.LOWEST), role("ceo", priority=Priority.HIGH)]
+    async with at_work(
+        virtual, api=api, classes=classes, budgets=(Budget.parse("1 usd / day"),), prices=PRICES
+    ) as desk:
+        scopes = [desk.start(f"m{number}", "memory") for number in range(200)]
+        await anyio.sleep(30)
+        (budget,) = desk.broker.snapshot().budgets
+        assert 0.15 * DOLLAR < DOLLAR - budget.spent <= 0.2 * DOLLAR
+        assert "slowed down" in desk.of("memory").why
+        before = virtual.monotonic()
+        await desk.ask("urgent", "ceo")
+        assert virtual.monotonic() - before == pytest.approx(1.0, abs=0.01)
+        for scope in scopes:
+            scope.cancel()
+
+
+async def test_what_was_not_answered_costs_nothing(virtual: LoopClock) -> None:
+    """Failed attempts give their money back, so that a retry finds it."""
+    api = ScriptedApi(CAPACITY, BROKEN, answer(), default=answer())
+    async with at_work(
+        virtual, api=api, classes=[role("code", "0.11 usd / day")], prices=PRICES
+    ) as desk:
+        await desk.ask("a")
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.spent, budget.reserved) == (DOLLAR // 10, 0)
+
+
+async def test_leaving_gives_the_money_back(virtual: LoopClock) -> None:
+    """Whoever is cancelled while waiting has reserved nothing."""
+    api = ScriptedApi(default=answer())
+    async with at_work(
+        virtual, api=api, classes=[role("code", "0.1 usd / day")], prices=PRICES
+    ) as desk:
+        desk.start("a")
+        waiting = desk.start("b")
+        await anyio.sleep(0.5)
+        waiting.cancel()
+        await desk.until("a", "b")
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.spent, budget.reserved) == (DOLLAR // 10, 0)
+
+
+async def test_a_model_without_a_price_costs_what_it_did(virtual: LoopClock) -> None:
+    """Where no list knows the price, the class's dearest answer of late is what is reserved."""
+    api = ScriptedApi(default=Answer(body=completion(cost_in_usd_ticks=DOLLAR // 10), after=1.0))
+    async with at_work(virtual, api=api, classes=[role("code", "0.5 usd / hour")]) as desk:
+        await desk.ask("first")
+        for number in range(10):
+            desk.start(str(number))
+        await anyio.sleep(60)
+        assert len(desk.replies) == 4
+        await anyio.sleep(2 * 3_600)
+        assert len(desk.replies) == 10
+
+
+async def test_a_restart_has_no_new_money(virtual: LoopClock) -> None:
+    """What was spent before a restart is read back from the ledger."""
+    api, ledger = ScriptedApi(default=answer()), WatchedLedger()
+    classes = [role("code", "0.5 usd / day", refuses=True)]
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        for name in "ab":
+            await desk.ask(name)
+    broker = broker_of(api, virtual, ledger=ledger, prices=PRICES)
+    broker.set_class(classes[0])
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(broker.run)
+        assert broker.snapshot().budgets[0].spent == 2 * DOLLAR // 10
+        tasks.cancel_scope.cancel()
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        await desk.ask("c")
+        await desk.ask("d")
+        # What is left would do, but nobody knows that this answer will be no longer.
+        with pytest.raises(BudgetSpent):
+            await desk.ask("e")

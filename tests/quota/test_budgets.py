@@ -1,0 +1,159 @@
+"""Money is reserved before it is spent, and nobody together spends more than there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.budget import TICKS_PER_DOLLAR, Budget
+from supervisor.messages import Priority
+from supervisor.quota.block import Obstacle
+from supervisor.quota.budgets import Budgets
+
+NOON = 1_800_014_400.0
+"""Unix time of 2027-01-15 12:00 UTC."""
+DOLLAR = TICKS_PER_DOLLAR
+CENT = DOLLAR // 100
+
+
+@dataclass
+class Till:
+    """Budgets with two classes, at noon."""
+
+    total: str = "1 usd / day"
+    own: str = "0.5 usd / hour"
+    budgets: Budgets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budgets = Budgets([Budget.parse(self.total)], now=0.0, wall=NOON)
+        self.budgets.set_class(0, "code", [Budget.parse(self.own)], now=0.0)
+        self.budgets.set_class(1, "memory", [], now=0.0)
+
+    def spend(self, owner: int, cost: int, *, now: float = 0.0) -> None:
+        """A request goes, and costs what was expected."""
+        self.budgets.take(owner, cost, now, priority=Priority.MEDIUM)
+        self.budgets.settle(owner, reserved=cost, actual=cost, granted=NOON + now)
+
+    def may(
+        self, owner: int, cost: int, *, now: float = 0.0, priority: int = Priority.MEDIUM
+    ) -> bool:
+        """Whether a request may go."""
+        return self.budgets.blocked(owner, cost, now, priority=priority) is None
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(1, 40 * CENT), st.booleans()), max_size=60
+    )
+)
+def test_no_budget_is_exceeded_by_what_was_expected(steps: list[tuple[int, int, bool]]) -> None:
+    """However requests overlap: where they cost what was expected, no budget is exceeded."""
+    till, under_way = Till(), list[tuple[int, int]]()
+    for owner, cost, ends in steps:
+        if till.may(owner, cost):
+            till.budgets.take(owner, cost, 0.0, priority=Priority.MEDIUM)
+            under_way.append((owner, cost))
+        if ends and under_way:
+            done, price = under_way.pop(0)
+            till.budgets.settle(done, reserved=price, actual=price, granted=NOON)
+        for one in till.budgets.snapshot(0.0):
+            assert one.spent + one.reserved <= one.amount
+    assert sum(price for _, price in under_way) == till.budgets.snapshot(0.0)[0].reserved
+
+
+def test_both_budgets_hold() -> None:
+    """A class's own budget stops it, that of all stops everybody; the reason says until when."""
+    till = Till()
+    till.spend(0, 45 * CENT)
+    assert till.may(0, 5 * CENT)
+    block = till.budgets.blocked(0, 6 * CENT, 0.0, priority=Priority.MEDIUM)
+    assert block is not None
+    assert (block.obstacle, block.until) == (Obstacle.BUDGET, 3_600.0)
+    assert block.detail == "the budget of 0.5 usd / hour is spent until 2027-01-15 13:00 UTC"
+    assert till.may(1, 55 * CENT)
+    assert not till.may(1, 56 * CENT)
+
+
+def test_a_new_period_has_new_money() -> None:
+    """At the end of its period a budget is whole again, less what is still under way."""
+    till = Till()
+    till.spend(0, 50 * CENT)
+    assert not till.may(0, CENT)
+    till.budgets.take(0, 0, 0.0, priority=Priority.MEDIUM)
+    assert till.may(0, 50 * CENT, now=3_600.0)
+    assert not till.may(1, 51 * CENT, now=3_600.0)
+
+
+def test_a_late_price_belongs_to_the_period_of_its_grant() -> None:
+    """What was granted before the period's end is no money of the next one."""
+    till = Till()
+    till.budgets.take(0, 10 * CENT, 0.0, priority=Priority.MEDIUM)
+    assert till.may(0, 10 * CENT, now=3_700.0)
+    till.budgets.settle(0, reserved=10 * CENT, actual=30 * CENT, granted=NOON)
+    total, own = till.budgets.snapshot(3_700.0)
+    assert (own.spent, own.reserved, total.spent) == (0, 0, 30 * CENT)
+
+
+def test_low_work_is_slowed_before_the_end() -> None:
+    """In the last fifth low requests come no faster than the rest lasts; others go at once."""
+    till = Till(total="1 usd / hour", own="1 usd / hour")
+    till.spend(1, 90 * CENT)
+    assert till.may(1, CENT, priority=Priority.LOW)
+    till.budgets.take(1, CENT, 0.0, priority=Priority.LOW)
+    till.budgets.settle(1, reserved=CENT, actual=CENT, granted=NOON)
+    block = till.budgets.blocked(1, CENT, 1.0, priority=Priority.LOW)
+    assert block is not None
+    assert block.detail == "9% of the budget of 1 usd / hour are left: slowed down"
+    assert block.until == 3_599.0 / 9
+    assert till.may(1, CENT, now=1.0)
+    assert till.may(1, CENT, now=400.0, priority=Priority.LOW)
+
+
+def test_one_request_may_be_dearer_than_a_budget() -> None:
+    """What costs more than a whole budget goes where nothing else was spent, not never."""
+    till = Till()
+    assert till.may(0, 3 * DOLLAR)
+    till.spend(0, 3 * DOLLAR)
+    assert not till.may(0, 1)
+    assert not till.may(1, 1)
+
+
+def test_what_was_spent_is_read_back() -> None:
+    """After a restart the money of periods that go on is gone, by whoever spent it."""
+    till = Till()
+    assert till.budgets.since() == NOON - 12 * 3_600
+    till.budgets.restore("code", 20 * CENT, NOON)
+    till.budgets.restore("gone", 30 * CENT, NOON - 3_600)
+    total, own = till.budgets.snapshot(0.0)
+    assert (total.of, total.spent, own.of, own.spent) == ("all", 50 * CENT, "code", 20 * CENT)
+
+
+def test_the_wall_clock_may_be_set() -> None:
+    """A clock that is set back begins no period anew; one that is set forward begins the next."""
+    till = Till()
+    till.spend(0, 50 * CENT)
+    till.budgets.tell_time(now=1.0, wall=NOON - 7_200)
+    assert not till.may(0, CENT, now=1.0)
+    till.budgets.tell_time(now=2.0, wall=NOON + 3_600)
+    assert till.may(0, CENT, now=2.0)
+
+
+def test_a_budget_that_stays_keeps_what_was_spent() -> None:
+    """Changing a class's other settings gives it no new money."""
+    till = Till()
+    till.spend(0, 50 * CENT)
+    till.budgets.set_class(0, "code", [Budget.parse("0.5 usd / hour")], now=0.0)
+    assert not till.may(0, CENT)
+    till.budgets.set_class(0, "code", [Budget.parse("0.6 usd / hour")], now=0.0)
+    assert till.may(0, CENT)
+
+
+def test_without_budgets_nothing_is_asked() -> None:
+    """Where no budget is configured there is none, and everything may go."""
+    budgets = Budgets([], now=0.0, wall=NOON)
+    budgets.set_class(0, "code", [], now=0.0)
+    assert not budgets
+    assert budgets.blocked(0, DOLLAR, 0.0, priority=Priority.LOWEST) is None
+    assert budgets.since() == float("inf")
