@@ -88,12 +88,13 @@ class Dispatcher:
 
     def _due(self) -> list[str]:
         # Forgotten before the look, so that what happens during it is not forgotten with it.
-        due = [role for role in self._to_look_at if self._slots.room(role)]
+        due = [role for role in self._to_look_at if self._slots.urgent_room(role)]
         self._to_look_at.clear()
         return due
 
     async def _claim(self, role: str) -> list[tuple[Job, int]]:
-        wanted = self._slots.take(role)
+        urgent = not self._slots.room(role)
+        wanted = self._slots.take(role, urgent=urgent)
         claimed: list[tuple[Job, int]] = []
         try:
             claimed = await self._store.write(
@@ -101,6 +102,7 @@ class Dispatcher:
                     table.claim,
                     role=role,
                     default_priority=self._defaults.get(role, Priority.MEDIUM),
+                    urgent=urgent,
                     count=wanted,
                     now=self._clock.wall(),
                 )

@@ -38,6 +38,14 @@ class Slots:
         """How many new jobs of the role may start now; 0 when the role is not there."""
         return max(0, self._limits.get(role, 0) - self._busy[role])
 
+    def urgent_room(self, role: str) -> int:
+        """How many jobs that are more urgent than the role itself may start now.
+
+        They have as many slots again: somebody urgent waits for each of them, and must not wait
+        for what the role has been given to do in its own time.
+        """
+        return max(0, 2 * self._limits.get(role, 0) - self._busy[role])
+
     def set_limits(self, limits: Mapping[str, int]) -> None:
         """Replace all roles' limits; jobs that run beyond a lowered limit run on.
 
@@ -51,13 +59,17 @@ class Slots:
         for role in [*limits, *(self._resuming.keys() - limits.keys())]:
             self._settle(role)
 
-    def take(self, role: str) -> int:
+    def take(self, role: str, *, urgent: bool = False) -> int:
         """Take all the room there is for new jobs of a role.
+
+        Args:
+            role: The role.
+            urgent: For jobs that are more urgent than the role itself.
 
         Returns:
             How many slots that is.
         """
-        taken = self.room(role)
+        taken = self.urgent_room(role) if urgent else self.room(role)
         self._busy[role] += taken
         return taken
 

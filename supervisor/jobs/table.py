@@ -156,7 +156,13 @@ def requeue_interrupted(connection: sa.Connection) -> int:
 
 
 def claim(
-    connection: sa.Connection, role: str, *, default_priority: int, count: int, now: float
+    connection: sa.Connection,
+    role: str,
+    *,
+    default_priority: int,
+    count: int,
+    now: float,
+    urgent: bool = False,
 ) -> list[tuple[Job, int]]:
     """Take the next jobs of a role out of the queue: by priority, then by age.
 
@@ -166,15 +172,17 @@ def claim(
         default_priority: What a job without a priority of its own counts as.
         count: Most to take.
         now: Unix time, in seconds.
+        urgent: Only jobs that are more urgent than the default.
 
     Returns:
         Each job, running now, with the number of its crashes so far.
     """
     queued = sa.and_(jobs.c.role == role, jobs.c.status == JobStatus.QUEUED)
     # Two short index scans instead of one sort of the whole queue by coalesce(priority, default).
+    bound = jobs.c.priority < default_priority if urgent else jobs.c.priority.is_not(None)
     prioritized = (
         sa.select(jobs.c.priority, jobs.c.seq)
-        .where(queued, jobs.c.priority.is_not(None))
+        .where(queued, bound)
         .order_by(jobs.c.priority, jobs.c.seq)
         .limit(count)
     )
@@ -182,7 +190,7 @@ def claim(
         sa.select(sa.literal(default_priority), jobs.c.seq)
         .where(queued, jobs.c.priority.is_(None))
         .order_by(jobs.c.seq)
-        .limit(count)
+        .limit(0 if urgent else count)
     )
     ranked = [*connection.execute(prioritized), *connection.execute(plain)]
     order = [seq for _, seq in sorted((priority, seq) for priority, seq in ranked)[:count]]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -335,6 +335,10 @@ class Team:
             except SupervisorError:
                 raise
             except Exception as error:
+                ours = only_ours(error)
+                if ours is not None:
+                    # Told to several tasks of the handler at once, that the process stops say.
+                    raise ours from error
                 member.crashed(instance, error)
                 raise
             finally:
@@ -383,6 +387,17 @@ class Team:
 
 def _broken(error: PluginInvalid) -> BrokenPlugin:
     return BrokenPlugin(error.file, error.line, error.message)
+
+
+def only_ours(error: BaseException) -> SupervisorError | None:
+    """The first error of a group that holds nothing but ours; None for any other error."""
+    if isinstance(error, SupervisorError):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    leaves = [only_ours(one) for one in group.exceptions]
+    return None if None in leaves else leaves[0]
 
 
 class Desk:

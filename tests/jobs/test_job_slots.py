@@ -115,3 +115,16 @@ def test_a_concurrency_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a concurrency of at least 1 for a, got: 0"):
         slots.set_limits({"b": 1, "a": 0})
     assert slots.limits == {"a": 2}
+
+
+def test_urgent_jobs_have_slots_of_their_own() -> None:
+    """A role that is busy with its own work still has as many slots for more urgent jobs."""
+    slots = Slots(lambda role: None)
+    slots.set_limits({"a": 2})
+    assert slots.take("a") == 2
+    assert (slots.room("a"), slots.urgent_room("a"), slots.urgent_room("gone")) == (0, 2, 0)
+    assert slots.take("a", urgent=True) == 2
+    assert (slots.room("a"), slots.urgent_room("a")) == (0, 0)
+    slots.return_unused("a", 1)
+    slots.give("a")
+    assert (slots.room("a"), slots.urgent_room("a")) == (0, 2)

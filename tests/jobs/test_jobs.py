@@ -131,13 +131,16 @@ async def test_jobs_start_by_priority_then_by_age(team: Team) -> None:
         jobs.set_roles({"work": 1}, priority={"work": 50})
         await jobs.submit("work", "running")
         await gate.until(lambda: len(gate.begun) == 1)
+        # More urgent than the role itself: it has a slot although the role has none left.
+        await jobs.submit("work", "rushing", priority=49)
+        await gate.until(lambda: len(gate.begun) == 2)
         for name, priority in [("c1", None), ("d1", 51), ("b1", 50), ("a1", 0), ("c2", None)]:
             await jobs.submit("work", name, priority=priority)
         await jobs.submit("work", "a2", priority=0)
         last = await jobs.submit("work", "d2", priority=51)
         gate.open()
         await jobs.wait(last.id)
-    assert gate.begun == ["running", "a1", "a2", "c1", "b1", "c2", "d1", "d2"]
+    assert gate.begun == ["running", "rushing", "a1", "a2", "c1", "b1", "c2", "d1", "d2"]
 
 
 async def test_no_more_run_than_the_role_allows(team: Team) -> None:

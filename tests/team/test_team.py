@@ -95,6 +95,31 @@ async def test_input_is_checked_before_the_job_exists(house: House) -> None:
         assert await team.jobs.list() == []
 
 
+async def test_our_own_errors_are_no_crash_in_a_group_either(house: House) -> None:
+    """What fails in several tasks of a handler at once fails the job; the role goes on."""
+    house.write(
+        "twice",
+        """
+import anyio
+from supervisor import Context, JobFailed, Role
+
+class Twice(Role[str, str]):
+    async def handle(self, job: str, ctx: Context) -> str:
+        async def fail() -> None:
+            raise JobFailed("no")
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(fail)
+        return job
+""",
+    )
+    async with house.open() as team:
+        job = await team.jobs.wait((await team.submit("twice", "x")).id)
+        (role,) = team.snapshot().roles
+    assert (job.status, job.error, job.runs) == ("failed", "JobFailed: no", 1)
+    assert (role.state, role.restarts) == ("running", 0)
+
+
 async def test_a_crash_ends_the_job_after_three_runs_and_pays_once(house: House) -> None:
     """A poison job is set aside with its error, and what it had asked is asked once."""
     house.write("crashing", CRASHING)
