@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from supervisor import Context, Document, Hit, Priority, Role
+from supervisor import Brief, Context, Document, Hit, Priority, Role
 
 _AT_ONCE = 8
 """Files described side by side."""
@@ -55,7 +55,7 @@ class Reply(BaseModel):
     passages: list[int] = Field(max_length=_PASSAGES)
 
 
-class Memory(Role[Work | str, Found]):
+class Memory(Role[Work | Brief | str, Found]):
     """The archivist of the team."""
 
     name = "memory"
@@ -63,21 +63,45 @@ class Memory(Role[Work | str, Found]):
     priority = Priority.LOWEST
     share = 0.05
 
-    async def handle(self, job: Work | str, ctx: Context) -> Found:
+    async def handle(self, job: Work | Brief | str, ctx: Context) -> Found:
         """Do all that is asked for."""
-        work = Work(question=job) if isinstance(job, str) else job
-        found = Found()
+        work, found = _work(job), Found()
         for folder in work.index:
-            indexed = await ctx.index.add(folder)
-            found.indexed.append(asdict(indexed))
+            indexed = await _add(folder, ctx)
+            found.indexed.append(indexed)
             if work.describe:
-                found.described += await _describe(indexed.source, ctx)
+                found.described += await _describe(indexed["source"], ctx)
         if work.search:
             found.hits = [asdict(hit) for hit in await _search(work.search, work.index, ctx)]
         if work.question:
             found.answer, found.sources = await _answer(work, ctx)
         ctx.log.info("memory.worked", folders=len(found.indexed), described=found.described)
         return found
+
+
+def _work(job: Work | Brief | str) -> Work:
+    """A brief is a question: about its repository, or about all that is known.
+
+    What it says beside that is for roles that do more than answer: results of others are no
+    passages, and one answer is all that is asked for.
+    """
+    match job:
+        case Brief():
+            return Work(index=[job.repository] if job.repository else [], question=job.task)
+        case str():
+            return Work(question=job)
+        case _:
+            return job
+
+
+async def _add(folder: str, ctx: Context) -> dict[str, Any]:
+    """Bring a folder into the index, once for each job."""
+
+    async def add() -> Any:
+        return asdict(await ctx.index.add(folder))
+
+    indexed: Any = await ctx.record(f"index {folder}", add)
+    return dict(indexed)
 
 
 async def _describe(source: str, ctx: Context) -> int:

@@ -7,10 +7,12 @@ What a role author imports, and nothing else:
 
 from supervisor.brief import Brief, TaskResult
 from supervisor.errors import (
+    Draining,
     JobCancelled,
     JobError,
     JobFailed,
     RequestError,
+    RoleError,
     SupervisorError,
     UpstreamError,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "Context",
     "Cost",
     "Document",
+    "Draining",
     "Hit",
     "Index",
     "Indexed",
@@ -42,6 +45,7 @@ __all__ = [
     "Repository",
     "RequestError",
     "Role",
+    "RoleError",
     "Sandbox",
     "Source",
     "SupervisorError",

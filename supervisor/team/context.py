@@ -28,6 +28,8 @@ from supervisor.workspace.words import Sandbox
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_UNDONE = (JobStatus.FAILED, JobStatus.CANCELLED)
+
 
 class Accounts(Protocol):
     """Keeps what jobs have cost; see `jobs.Jobs`."""
@@ -53,6 +55,7 @@ class Means:
         model: The configured model.
         submit: Hands a delegated job in.
         wait: Waits until a job has ended.
+        retry: Puts a job that has failed or was cancelled back into the queue.
         accounts: Keeps what jobs have cost.
         index: What is known; None where nothing is.
         team: Tells who is there.
@@ -63,6 +66,7 @@ class Means:
     model: str
     submit: Submit
     wait: Callable[[str], Awaitable[Job]]
+    retry: Callable[[str], Awaitable[Job]]
     accounts: Accounts
     index: Index | None
     team: Callable[[], Sequence[Colleague]]
@@ -294,6 +298,9 @@ class JobContext:
         job = await self._means.submit(
             role, value, key=name, parent=self._run.id, priority=self._priority
         )
+        if job.retries < self._run.retries and job.status in _UNDONE:
+            # It ended before somebody asked for this job once more, which is to ask for it too.
+            job = await self._means.retry(job.id)
         async with self._run.released():
             job = await self._means.wait(job.id)
         if job.status is JobStatus.DONE:

@@ -104,6 +104,7 @@ class Team:
             settings.model,
             self._delegated,
             self.jobs.wait,
+            self.jobs.retry,
             accounts=self.jobs,
             index=stores.index,
             team=self._colleagues,

@@ -24,6 +24,10 @@ Output = TypeVar("Output")
 Scripted = str | BaseModel | Mapping[str, Any] | Answer | Exception
 """What the model "says": text, an object for structured output, a whole answer, or a failure."""
 
+Delegated = Sequence[JsonValue | Exception] | Callable[[Any], Awaitable[JsonValue]]
+"""What becomes of a role's delegated jobs: results or failures in this order, or an async function
+that makes a result from a job's input, for jobs that are delegated side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -47,12 +51,14 @@ class ScriptedContext:
 
     Args:
         answers: What the model says, in this order.
-        delegated: Results of delegated jobs, by role, in this order.
+        delegated: Results of delegated jobs, by role: a list of them in this order, or an async
+            function from a job's input to its result.
         state: What the role remembers at first.
         index: What is known; nothing when left out.
         team: Who is there.
         folder: The role's own folder.
         sandbox: Runs commands.
+        role: What the role is called.
 
     Attributes:
         asked: What was asked so far.
@@ -63,20 +69,25 @@ class ScriptedContext:
         self,
         answers: Sequence[Scripted] = (),
         *,
-        delegated: Mapping[str, Sequence[JsonValue | Exception]] | None = None,
+        delegated: Mapping[str, Delegated] | None = None,
         state: MutableMapping[str, JsonValue] | None = None,
         index: Index | None = None,
         team: Sequence[Colleague] = (),
         folder: Path | None = None,
         sandbox: Sandbox | None = None,
+        role: str = "scripted",
     ) -> None:
         self._answers = list(answers)
-        self._delegated = {role: list(results) for role, results in (delegated or {}).items()}
+        self._delegated = {
+            name: results if callable(results) else list(results)
+            for name, results in (delegated or {}).items()
+        }
         self._state: MutableMapping[str, JsonValue] = {} if state is None else state
         self._index = index
         self._team = tuple(team)
         self._folder = folder
         self._sandbox = sandbox
+        self._role = role
         self._cost = Cost()
         self._log: Log = structlog.get_logger("supervisor.role")
         self.asked: list[Asked] = []
@@ -89,8 +100,8 @@ class ScriptedContext:
 
     @property
     def role(self) -> str:
-        """Always `scripted`."""
-        return "scripted"
+        """The name given."""
+        return self._role
 
     @property
     def log(self) -> Log:
@@ -219,9 +230,12 @@ class ScriptedContext:
 
         Raises:
             JobFailed: The script has none.
+            Exception: The script says so.
         """
         self.jobs.append((role, job_input))
         results = self._delegated.get(role)
+        if callable(results):
+            return await results(job_input)
         if not results:
             raise JobFailed(f'the script has no result for a job of "{role}"')
         result = results.pop(0)
@@ -246,9 +260,8 @@ async def run_role(
     Raises:
         ValidationError: The role does not take this input.
     """
-    annotations = [
-        hint for name, hint in get_type_hints(role.handle).items() if name not in {"return", "ctx"}
-    ]
+    hints = get_type_hints(role.handle, include_extras=True)
+    annotations = [hint for name, hint in hints.items() if name not in {"return", "ctx"}]
     adapter: TypeAdapter[Input] = TypeAdapter(annotations[0])
     worker = role()
     await worker.start()
