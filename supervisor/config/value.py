@@ -27,6 +27,7 @@ _TRUTH = {
 }
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -195,6 +196,9 @@ def store_url(value: object) -> str:
     parts = _split(value, expectation=expectation)
     if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
         return value
+    if _STRAY_PERCENT.search(value):
+        # Its driver would say so with the part that is wrong, which can be the password.
+        raise ValueError(f'{expectation}, with "%25" for a "%"')
     if parts.scheme in {"postgres", "postgresql"} and parts.netloc and len(parts.path) > 1:
         return "postgresql" + value.removeprefix(parts.scheme)
     raise ValueError(expectation)

@@ -70,7 +70,10 @@ WRONG: list[tuple[Any, list[Any]]] = [
     (value.folder, ["", " ", 5, "a\0b"]),
     (value.base_url, ["api.x.ai", "ftp://x", "https://", "https://u:p@x/v1", "https://x/?a", 5]),
     (value.base_url, ["https://x:port/", "https://x /"]),
-    (value.store_url, ["sqlite://", "mysql://h/n", "postgresql://h", "sqlite://h/x", 5]),
+    (
+        value.store_url,
+        ["sqlite://", "mysql://h/n", "postgresql://h", "sqlite://h/x", "postgresql://u:a%b@h/n", 5],
+    ),
     (value.variable, ["1X", "A B", "", 5]),
     (value.one_of("json"), ["xml", 5]),
     (value.plain_text("text"), ["", " ", 5]),
