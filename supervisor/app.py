@@ -46,15 +46,13 @@ from supervisor.workspace.sandbox import LocalSandbox
 _log = structlog.get_logger("supervisor.app")
 
 _DRAIN = 20.0
-"""Seconds for which answers under way may still come after SIGTERM; Render allows 30 in all."""
+"""Seconds for which answers under way may still come after SIGTERM; see docs/deploy.md."""
 _LAST_WORDS = 2.0
 """Seconds that the web server still gives after that."""
 _LOOK = 0.5
 """Seconds between two looks whether the other process has let go of the key."""
 _SIMULATED_KEY = "xai-simulated"
 _SQLITE = "sqlite:///"
-_BESIDE = "data/supervisor.sqlite"
-"""Where files lie that are no part of a store on a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +292,7 @@ def _sandbox(settings: Settings, states: Path) -> LocalSandbox:
 
 def _file(settings: Settings, *, simulated: bool, what: str = "") -> Path:
     """A file of the store; what is simulated has its own."""
-    url = settings.store.url
-    file = Path(url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else _BESIDE)
-    mark = "-simulated" if simulated else ""
-    return file.with_name(f"{file.stem}{mark}{what}{file.suffix}")
+    return settings.store.file(what, simulated=simulated)
 
 
 def _jobs_store(settings: Settings, *, simulated: bool) -> tuple[str, Path]:

@@ -1,15 +1,15 @@
-"""What `doctor` looks at. Every check only reads, and none shows any part of the key."""
+"""What `doctor` looks at in this installation and its settings; it only reads, and shows no key."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from supervisor.cli.check import Check, fine, wrong
 from supervisor.cli.connection import Connection
 from supervisor.clock import Clock
+from supervisor.config.consistency import is_loopback
 from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError, NotRunning, SupervisorError
 
@@ -17,23 +17,8 @@ _OLDEST = (3, 11)
 _PLAUSIBLE_SINCE = 1_767_225_600.0
 """2026-01-01; this project is younger than any clock that shows less."""
 _SHORTEST_KEY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was found.
-
-    Attributes:
-        name: What was looked at.
-        ok: Whether all is well, or it does not matter here.
-        detail: What was found.
-        hint: What to do; empty when nothing has to be done.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
+_ANSWER = 5.0
+"""Seconds without a word from the API."""
 
 
 def python_version() -> Check:
@@ -51,7 +36,7 @@ def package(folder: Path) -> Check:
     """
     if (folder / "supervisord.py").exists():
         hint = "uninstall the distribution `supervisor` (Supervisord): it has the same import name"
-        return _wrong("package", f"{folder} holds Supervisord as well", hint)
+        return wrong("package", f"{folder} holds Supervisord as well", hint=hint)
     ok = (folder / "messages.py").exists()
     hint = "" if ok else "install grok-supervisor, or run from its folder"
     return Check("package", ok, str(folder), hint)
@@ -64,9 +49,9 @@ def configuration(settings: Settings | ConfigError) -> Check:
         settings: The settings, or why there are none.
     """
     if isinstance(settings, ConfigError):
-        return _wrong("config", settings.message, settings.hint or "mend what is named")
+        return wrong("config", settings.message, hint=settings.hint or "mend what is named")
     limits = ", ".join(map(str, settings.quota.in_force)) or "no limits"
-    return _fine("config", f"{settings.upstream.base_url}, {limits}")
+    return fine("config", f"{settings.upstream.base_url}, {limits}")
 
 
 def key_present(settings: Settings) -> Check:
@@ -76,17 +61,17 @@ def key_present(settings: Settings) -> Check:
         settings: Hold it.
     """
     if not settings.has_key:
-        return _wrong(
+        return wrong(
             "key",
             "there is none",
-            "set GROK_API_KEY or XAI_API_KEY; without one, `run --simulate` works",
+            hint="set GROK_API_KEY or XAI_API_KEY; without one, `run --simulate` works",
         )
     secret = settings.require_key().get_secret_value()
     if ".x.ai" in settings.upstream.base_url and not secret.startswith("xai-"):
-        return _wrong("key", "it does not start with xai-", "copy it from console.x.ai again")
+        return wrong("key", "it does not start with xai-", hint="copy it from console.x.ai again")
     if len(secret) < _SHORTEST_KEY:
-        return _wrong("key", "it is too short to be one", "copy it again, whole")
-    return _fine("key", "present, and it looks like one")
+        return wrong("key", "it is too short to be one", hint="copy it again, whole")
+    return fine("key", "present, and it looks like one")
 
 
 async def key_accepted(settings: Settings) -> Check:
@@ -100,16 +85,16 @@ async def key_accepted(settings: Settings) -> Check:
     from supervisor.upstream.key import Key  # noqa: PLC0415
 
     secret = settings.require_key().get_secret_value()
-    upstream = Upstream(settings.upstream.base_url, Key(secret), timeout=15.0)
+    upstream = Upstream(settings.upstream.base_url, Key(secret), timeout=_ANSWER)
     path = "/api-key" if ".x.ai" in settings.upstream.base_url else "/models"
     try:
         outcome = await upstream.get(path)
     finally:
         await upstream.aclose()
     if outcome.failure is None:
-        return _fine("key accepted", f"{settings.upstream.base_url}{path} answers")
+        return fine("key accepted", f"{settings.upstream.base_url}{path} answers")
     hint = outcome.failure.hint or "try again, or check upstream.base_url"
-    return _wrong("key accepted", outcome.failure.text, hint)
+    return wrong("key accepted", outcome.failure.text, hint=hint)
 
 
 def roles(settings: Settings) -> Check:
@@ -127,29 +112,12 @@ def roles(settings: Settings) -> Check:
     try:
         inventory = load_all(settings.roles.directory)
     except SupervisorError as error:
-        return _wrong("roles", error.message, error.hint or "create it, or set roles.directory")
+        return wrong("roles", error.message, hint=error.hint or "create it, or set roles.directory")
     if inventory.broken:
         detail = "; ".join(error.message for error in inventory.broken)
-        return _wrong("roles", detail, inventory.broken[0].hint or "mend what is named")
+        return wrong("roles", detail, hint=inventory.broken[0].hint or "mend what is named")
     names = ", ".join(inventory.roles) or "none yet"
-    return _fine("roles", f"{settings.roles.directory}: {names}")
-
-
-def store(settings: Settings) -> Check:
-    """Whether the store's folder can be written.
-
-    Args:
-        settings: Name the store.
-    """
-    url = settings.store.url
-    if not url.startswith("sqlite:///"):
-        return _fine("store", "PostgreSQL, not asked")
-    folder = Path(url.removeprefix("sqlite:///")).absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if os.access(folder, os.W_OK):
-        return _fine("store", f"{folder} can be written")
-    return _wrong("store", f"{folder} cannot be written", "set store.url, or chmod the folder")
+    return fine("roles", f"{settings.roles.directory}: {names}")
 
 
 def port(settings: Settings) -> Check:
@@ -161,13 +129,13 @@ def port(settings: Settings) -> Check:
     connection = Connection(settings)
     try:
         version = connection.get("/health").get("version")
-        return _fine("port", f"a supervisor ({version}) answers at {connection.address}")
+        return fine("port", f"a supervisor ({version}) answers at {connection.address}")
     except NotRunning as error:
         if _is_free(settings.web.host, settings.web.port):
-            return _fine("port", f"{connection.address} is free")
-        return _wrong("port", error.message, "choose another web.port")
+            return _free(settings, connection.address)
+        return wrong("port", error.message, hint="choose another web.port")
     except SupervisorError as error:
-        return _wrong("port", error.message, error.hint)
+        return wrong("port", error.message, hint=error.hint)
 
 
 def clock(clock: Clock) -> Check:
@@ -181,6 +149,14 @@ def clock(clock: Clock) -> Check:
     return Check("clock", ok, detail, "" if ok else "set the machine's clock")
 
 
+def _free(settings: Settings, address: str) -> Check:
+    if is_loopback(settings.web.host):
+        return fine("port", f"{address} is free; only this machine can reach it")
+    token = settings.web.token.get_secret_value() if settings.web.token else ""
+    hint = "" if len(token) >= _SHORTEST_KEY else "its token is short: take 20 characters or more"
+    return fine("port", f"{address} is free; {settings.web.host}: others can reach it", hint)
+
+
 def _is_free(host: str, number: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -190,11 +166,3 @@ def _is_free(host: str, number: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _fine(name: str, detail: str) -> Check:
-    return Check(name, ok=True, detail=detail)
-
-
-def _wrong(name: str, detail: str, hint: str) -> Check:
-    return Check(name, ok=False, detail=detail, hint=hint)

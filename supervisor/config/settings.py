@@ -36,6 +36,10 @@ _AT_END: Mapping[Kind, str] = {"role": "wait", "client": "refuse"}
 CEILING = (Limit(100, "requests", 60.0),)
 """The most that one role or client may take, unless its table says otherwise."""
 
+_SQLITE = "sqlite:///"
+_BESIDE = "data/supervisor.sqlite"
+"""Where files lie that are no part of a store on a server."""
+
 _Seconds = Annotated[float, PlainValidator(value.duration(zero=True))]
 _SomeSeconds = Annotated[float, PlainValidator(value.duration(zero=False))]
 _Truth = Annotated[bool, PlainValidator(value.truth)]
@@ -124,6 +128,22 @@ class StoreSettings(_Table):
     url: Annotated[str, PlainValidator(value.store_url), Field(repr=False, exclude=True)] = (
         "sqlite:///data/supervisor.sqlite"
     )
+
+    @property
+    def in_files(self) -> bool:
+        """Whether it is in files of this machine, not on a server."""
+        return self.url.startswith(_SQLITE)
+
+    def file(self, what: str = "", *, simulated: bool = False) -> Path:
+        """A file of the store; beside a store on a server, where its files on this machine lie.
+
+        Args:
+            what: Which: empty for the ledger; `-owner`, `-jobs`, `-memory` … for those beside it.
+            simulated: Whether that of the simulated API is meant; it has files of its own.
+        """
+        file = Path(self.url.removeprefix(_SQLITE) if self.in_files else _BESIDE)
+        mark = "-simulated" if simulated else ""
+        return file.with_name(f"{file.stem}{mark}{what}{file.suffix}")
 
 
 class LogSettings(_Table):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psycopg
 
 from supervisor.ledger.postgresql import CONNECT, Connection, failure
 
-_LOCK = 0x67726F6B
+LOCK = 0x67726F6B
 """The advisory lock of the key's owner in this database: "grok"."""
 
 
@@ -44,7 +46,7 @@ class PostgresqlOwnership:
             connection: Connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=CONNECT
             )
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
             row = await cursor.fetchone()
         except (psycopg.Error, OSError) as error:
             raise failure(error) from error
@@ -58,4 +60,7 @@ class PostgresqlOwnership:
         """Let the next process have it."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            # The server hears of a closed connection at its leisure; this it answers.
+            with contextlib.suppress(psycopg.Error, OSError):
+                await connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
             await connection.close()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 _CHUNK = 5_000
 """Rows removed in one transaction, so that attempts need not wait long for it."""
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
     class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
@@ -187,7 +187,7 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = connect(self._path, _SCHEMA)
+            self._connection = connect(self._path, SCHEMA)
             (last,) = self._connection.execute("SELECT max(seq) FROM attempts").fetchone()
             self._numbering = rows.Numbering((last or 0) + 1)
         return self._connection

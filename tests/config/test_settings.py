@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,19 @@ def test_missing_and_equal_client_tokens() -> None:
         "expected clients.three.token_env to name an environment variable that is set, "
         'got: "THREE"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "what", "simulated", "path"),
+    [
+        ("sqlite:///data/x.sqlite", "", False, "data/x.sqlite"),
+        ("sqlite:////var/data/x.sqlite", "-owner", False, "/var/data/x-owner.sqlite"),
+        ("sqlite:///data/x.sqlite", "-jobs", True, "data/x-simulated-jobs.sqlite"),
+        ("postgresql://u@h/n", "-memory", False, "data/supervisor-memory.sqlite"),
+    ],
+)
+def test_files_of_the_store(url: str, what: str, *, simulated: bool, path: str) -> None:
+    """Each file of a store lies beside the ledger; what is simulated has files of its own."""
+    store = settings(store={"url": url}).store
+    assert store.file(what, simulated=simulated) == Path(path)
+    assert store.in_files is url.startswith("sqlite")
