@@ -18,6 +18,7 @@ from supervisor.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, USAGE, exit_code
 from supervisor.errors import SupervisorError
 
 _COMMANDS = (
+    ("init", "init:init", "Make a project: settings, roles, and what a deployment needs."),
     ("run", "run:run", "Run the supervisor until SIGTERM or Ctrl-C."),
     ("simulate", "simulate:simulate", "Run a simulated Grok API on this machine."),
     ("submit", "submit:submit", "Give a job to a role and print its result."),

@@ -73,7 +73,7 @@ def test_exit_codes(error: SupervisorError, code: int) -> None:
     ("words", "text"),
     [
         (["statsu"], 'did you mean "status"?'),
-        (["xyzzy"], "there are: run, simulate, submit"),
+        (["xyzzy"], "there are: init, run, simulate"),
         (["status", "--bogus"], "--bogus"),
         (["submit"], "ROLE"),
         (["run", "--port", "abc"], '"abc"'),
@@ -139,7 +139,7 @@ def test_help_lists_every_command(capsys: Capture) -> None:
     main(["--help"])
     out = capsys.readouterr().out
     names = (
-        "run", "simulate", "submit", "jobs", "status", "start", "stop", "restart", "reload",
+        "init", "run", "simulate", "submit", "jobs", "status", "start", "stop", "restart", "reload",
         "pause", "resume", "usage", "models", "doctor", "version",
     )  # fmt: skip
     assert [name for name in names if f" {name} " not in out] == []
