@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
-from supervisor.config.settings import Settings
+from supervisor.config.settings import CHAT, Settings
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.prices import KNOWN, Price, Prices
@@ -38,6 +38,7 @@ from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
 from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
+from supervisor.web.presence import Presence
 from supervisor.web.server import serve
 from supervisor.web.version import version
 from supervisor.web.waiting import create_waiting_room
@@ -131,6 +132,7 @@ class House:
             team=self.team,
             ledger=ledger,
             memory=self._memory,
+            presence=Presence(self._attend, clock=clock),
             clock=clock,
             started=self._started,
             ready=lambda: self._state,
@@ -201,6 +203,7 @@ class House:
             SupervisorError: It could not start, or something essential kept crashing.
         """
         await self.team.load()
+        self._attend(present=False)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.tree().run)
@@ -225,12 +228,22 @@ class House:
             start = partial(serve, app, web.host, web.port, grace=_LAST_WORDS)
             self.port = await tasks.start(start)
             tasks.start_soon(app.state.live.run)
+            tasks.start_soon(self.hub.presence.run)
             task_status.started()
 
     def _add_clients(self) -> None:
         self.broker.set_class(TrafficClass("gateway", priority=Priority.MEDIUM))
         for name in self._settings.clients:
             self.broker.set_class(self._settings.traffic_class(name, "client"))
+        self.broker.set_class(self._settings.chat_class(taken=0.0, present=False))
+
+    def _attend(self, present: bool) -> None:  # noqa: FBT001 - called back with nothing else
+        """Hold back what does not fit while somebody sits at a terminal, and only then."""
+        if CHAT.name in self.team.names():
+            return
+        classes = self.broker.snapshot().classes
+        taken = sum(one.share for one in classes if one.name != CHAT.name)
+        self.broker.set_class(self._settings.chat_class(taken=taken, present=present))
 
     def _stats(self) -> Stats:
         return {

@@ -41,6 +41,8 @@ class TrafficClass:
         queue: Most requests waiting at once.
         budget: Most money in a period, as `Budget` texts.
         refuses: Whether its requests are refused at the end of a budget; else they wait.
+        awaited: Whether less urgent work that does not fit goes at an even pace for its sake also
+            while it asks nothing; without that, only its reserve is kept for it then.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TrafficClass:
     queue: int = 10_000
     budget: tuple[str, ...] = ()
     refuses: bool = False
+    awaited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

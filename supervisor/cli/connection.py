@@ -7,23 +7,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
-from typing import Any, cast
+from typing import Any
 
 from supervisor.config.settings import Settings
-from supervisor.errors import ConfigError, NotRunning, SupervisorError, UnknownJob, UnknownRole
+from supervisor.terminal.failure import address_of, checked, no_answer, reachable, silence
 
 _TIMEOUT = 15.0
 """Seconds without an answer; a long poll adds its own time."""
-
-_BY_CODE: dict[str, type[SupervisorError]] = {
-    "unknown_role": UnknownRole,
-    "unknown_job": UnknownJob,
-    "invalid_token": ConfigError,
-}
-_HINTS = {"invalid_token": "set SUPERVISOR_TOKEN to the token that the supervisor was started with"}
-# What to call where the supervisor listens everywhere.
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Connection:
@@ -35,7 +25,7 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         web = settings.web
-        self._host = _ANYWHERE.get(web.host, web.host)
+        self._host = reachable(web.host)
         self._port = web.port
         self._headers = {"accept": "application/json"}
         if web.token is not None:
@@ -47,8 +37,7 @@ class Connection:
     @property
     def address(self) -> str:
         """Where it is expected, such as `http://127.0.0.1:8420`."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return address_of(self._host, self._port)
 
     def get(self, path: str, *, patience: float = 0.0) -> dict[str, Any]:
         """Fetch a document.
@@ -89,44 +78,13 @@ class Connection:
             response = connection.getresponse()
             status, raw = response.status, response.read()
         except TimeoutError as error:
-            raise NotRunning(
-                f"{self.address} did not answer within {_TIMEOUT + patience:g} s",
-                hint="its log may tell what holds it up",
-            ) from error
-        except (OSError, http.client.HTTPException, socket.gaierror) as error:
-            raise NotRunning(
-                f"no supervisor answers at {self.address}: {_reason(error)}",
-                hint="start one with `python -m supervisor run`, or say where: --set web.port=…",
-            ) from error
+            raise silence(self.address, _TIMEOUT + patience) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise no_answer(self.address, error) from error
         finally:
             connection.close()
-        return self._read(status, raw)
-
-    def _read(self, status: int, raw: bytes) -> dict[str, Any]:
         try:
             value: Any = json.loads(raw)
         except ValueError:
             value = None
-        if not isinstance(value, dict):
-            raise NotRunning(
-                f"something else than a supervisor answers at {self.address}: HTTP {status}",
-                hint="is web.port right?",
-            )
-        document = cast("dict[str, Any]", value)
-        if status >= 400:
-            raise self._error(status, document)
-        return document
-
-    def _error(self, status: int, document: dict[str, Any]) -> SupervisorError:
-        told: Any = document.get("error")
-        if not isinstance(told, dict):
-            return SupervisorError(f"{self.address} answered {status}: {document}")
-        error = cast("dict[str, Any]", told)
-        code = str(error.get("code"))
-        kind = _BY_CODE.get(code, SupervisorError)
-        return kind(str(error.get("message")), hint=_HINTS.get(code, ""))
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) else None
-    return (text or str(error) or type(error).__name__).lower()
+        return checked(self.address, status, value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from cyclopts import App
@@ -12,7 +10,7 @@ from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
-from supervisor.terminal.text import table
+from supervisor.terminal.job_text import jobs_table
 
 jobs = App(name="jobs", help="List jobs; show, cancel or retry one.", result_action="return_value")
 
@@ -42,7 +40,7 @@ def list_jobs(
     if as_json:
         print_json(document)
     elif document["jobs"]:
-        print(table(("id", "role", "status", "created", "runs", "error"), _rows(document["jobs"])))
+        print(jobs_table(document["jobs"]))
     else:
         talk("there are no such jobs")
 
@@ -83,22 +81,3 @@ def retry(job: str, /, *, place: Place = HERE) -> None:
 def _act(job: str, action: str, *, place: Place) -> None:
     answer = Connection(place.settings()).post(f"/api/jobs/{quote(job, safe='')}/{action}")
     talk(f"{answer['id']} is {answer['status']}")
-
-
-def _rows(listed: list[dict[str, Any]]) -> list[tuple[object, ...]]:
-    return [
-        (
-            job["id"],
-            job["role"],
-            job["status"],
-            datetime.fromtimestamp(job["created"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-            job["runs"],
-            _short(job["error"] or ""),
-        )
-        for job in listed
-    ]
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.cli.waiting import ended, failure
 from supervisor.errors import ConfigError
+from supervisor.terminal.job_text import as_value
 
 _OPTION = re.compile(r"--?\w[\w-]*(=.*)?", re.DOTALL)
 
@@ -63,20 +63,6 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
         print_json(job)
         return OK
     return _finish(ended(connection, job), as_json=as_json)
-
-
-def as_value(text: str) -> Any:
-    """A JSON object or array as such; anything else stays text.
-
-    Args:
-        text: The input as given.
-    """
-    if text.lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _read(text: str | None, file: Path | None) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.output import talk
+from supervisor.terminal.job_text import ENDED, ending
 
 _POLL = 30
 """Seconds of one long poll."""
@@ -24,7 +25,7 @@ def ended(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
     """
     path = f"/api/jobs/{quote(job['id'], safe='')}?wait={_POLL}s"
     try:
-        while job["status"] in ("queued", "running"):
+        while job["status"] not in ENDED:
             job = connection.get(path, patience=_POLL)
     except KeyboardInterrupt:
         talk(f"job {job['id']} goes on; see it with `python -m supervisor jobs show {job['id']}`")
@@ -34,4 +35,4 @@ def ended(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
 
 def failure(job: dict[str, Any]) -> str:
     """Why a job has no result, for people."""
-    return f"error: job {job['id']} {job['status']}: {job['error'] or 'by somebody'}"
+    return f"error: {ending(job)}"

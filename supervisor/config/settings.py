@@ -27,7 +27,7 @@ from supervisor.config import value
 from supervisor.config.secrets import Secrets
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
-from supervisor.messages import JsonValue, TrafficClass
+from supervisor.messages import JsonValue, Priority, TrafficClass
 
 Kind = Literal["role", "client"]
 
@@ -35,6 +35,9 @@ _AT_END: Mapping[Kind, str] = {"role": "wait", "client": "refuse"}
 
 CEILING = (Limit(100, "requests", 60.0),)
 """The most that one role or client may take, unless its table says otherwise."""
+
+CHAT = TrafficClass("chat", priority=Priority.URGENT, share=0.05)
+"""The people at a terminal: they wait themselves, so they go first. It always exists."""
 
 _SQLITE = "sqlite:///"
 _BESIDE = "data/supervisor.sqlite"
@@ -144,6 +147,11 @@ class StoreSettings(_Table):
         file = Path(self.url.removeprefix(_SQLITE) if self.in_files else _BESIDE)
         mark = "-simulated" if simulated else ""
         return file.with_name(f"{file.stem}{mark}{what}{file.suffix}")
+
+    @property
+    def chat(self) -> Path:
+        """The folder with what was said in the terminal."""
+        return self.file().with_name("chat")
 
 
 class LogSettings(_Table):
@@ -350,6 +358,18 @@ class Settings(_Table):
         if problems:
             raise ConfigError("\n".join(problems))
         return dict(self._secrets.clients)
+
+    def chat_class(self, *, taken: float, present: bool) -> TrafficClass:
+        """The people at a terminal as the scheduler sees them.
+
+        Args:
+            taken: What is guaranteed to all others, 0 to 1; its own default share yields to that,
+                for nobody should have to make room for a class that he has never heard of.
+            present: Whether somebody sits at one; without that nobody is paced for its sake.
+        """
+        share = min(CHAT.share, max(0.0, 1.0 - taken))
+        defaults = replace(CHAT, share=share, awaited=present)
+        return self.traffic_class(CHAT.name, "client", defaults=defaults)
 
     def traffic_class(
         self, name: str, kind: Kind = "role", *, defaults: TrafficClass | None = None

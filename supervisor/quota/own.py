@@ -38,6 +38,7 @@ class OwnPart:
         self.traffic_class = traffic_class
         self.demand.priority = traffic_class.priority
         self.demand.guaranteed = traffic_class.share > 0
+        self.demand.awaited = traffic_class.share > 0 and traffic_class.awaited
         limits = [Limit.parse(text) for text in traffic_class.ceiling]
         requests = [limit for limit in limits if limit.unit == "requests"]
         tokens = [limit for limit in limits if limit.unit == "tokens"]

@@ -42,6 +42,10 @@ class Demand:
         owner: The class's number.
         priority: 0 (most urgent) to 99.
         guaranteed: Whether it has a share.
+
+    Attributes:
+        awaited: Whether less urgent work makes room for it also while it asks nothing; those that
+            have a share are, unless somebody knows better.
     """
 
     __slots__ = (
@@ -49,6 +53,7 @@ class Demand:
         "_long_run",
         "_seen",
         "arrived",
+        "awaited",
         "backlog",
         "guaranteed",
         "lately",
@@ -61,6 +66,7 @@ class Demand:
         self.owner = owner
         self.priority = priority
         self.guaranteed = guaranteed
+        self.awaited = guaranteed
         self.backlog = 0
         self.arrived = 0
         self.lately = 0.0
@@ -152,7 +158,7 @@ class Pace:
                 self._plan.update((demand.owner, pace) for demand in members)
             urgent_rate += sum(demand.long_run for demand in members)
             contested = contested or any(
-                demand.guaranteed or demand.long_run * span >= 1 for demand in members
+                demand.awaited or demand.long_run * span >= 1 for demand in members
             )
 
     def _within(self, now: float, horizon: float, urgent_rate: float) -> float:

@@ -117,6 +117,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
         Route("/api/queue", queue.queue),
         Route("/api/why/{id}", queue.why),
         Route("/api/usage", queue.usage),
+        Route("/api/chat", hub.presence.seen, methods=["POST"]),
         Route("/api/events", live, methods=["GET"]),
         Route("/", Page(static).show),
         Route("/dashboard/{name}", static.file),

@@ -18,6 +18,7 @@ from supervisor.memory.words import Index
 from supervisor.messages import JsonValue
 from supervisor.team.snapshot import TeamSnapshot
 from supervisor.upstream.outcome import Outcome
+from supervisor.web.presence import Presence
 
 
 class JobDesk(Protocol):
@@ -88,6 +89,7 @@ class Hub:
         team: Roles at work.
         ledger: What was used.
         memory: What is indexed.
+        presence: Whether somebody sits at a terminal.
         clock: Tells the time.
         started: Monotonic seconds at which the process began.
         ready: Says why the process is not ready yet or any more; empty when it is.
@@ -103,6 +105,7 @@ class Hub:
     team: Team
     ledger: Ledger
     memory: Index
+    presence: Presence
     clock: Clock
     started: float
     ready: Callable[[], str]

@@ -30,8 +30,8 @@ from tests.web.house import KEY, beside, open_house, served, until
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
-    "aiohttp", "anyio", "dbos", "fastapi", "httpx", "orjson", "sqlalchemy", "starlette",
-    "structlog", "uvicorn", "watchfiles",
+    "aiohttp", "anyio", "dbos", "fastapi", "httpx", "markdown_it", "orjson", "prompt_toolkit",
+    "sqlalchemy", "starlette", "structlog", "uvicorn", "watchfiles",
 )  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
@@ -98,10 +98,10 @@ def test_wrong_usage_exits_with_2(words: list[str], text: str, capsys: Capture) 
     assert "Traceback" not in captured.err
 
 
-@pytest.mark.parametrize("command", ["status", "jobs", "usage", "models", "resume"])
+@pytest.mark.parametrize("command", ["status", "jobs", "usage", "models", "resume", "ask hello"])
 def test_not_running_exits_with_3(command: str, free_port: int, capsys: Capture) -> None:
     """Where nobody answers, the command says where it looked and how to start one."""
-    assert main([command, "--set", f"web.port={free_port}"]) == 3
+    assert main([*command.split(), "--set", f"web.port={free_port}"]) == 3
     captured = capsys.readouterr()
     assert f"127.0.0.1:{free_port}" in captured.err
     assert "python -m supervisor run" in captured.err
@@ -140,7 +140,7 @@ def test_help_lists_every_command(capsys: Capture) -> None:
     out = capsys.readouterr().out
     names = (
         "init", "run", "simulate", "submit", "jobs", "status", "start", "stop", "restart", "reload",
-        "pause", "resume", "usage", "models", "doctor", "version",
+        "pause", "resume", "usage", "models", "doctor", "version", "chat", "ask",
     )  # fmt: skip
     assert [name for name in names if f" {name} " not in out] == []
 
@@ -154,6 +154,16 @@ def test_light_commands_load_little(words: list[str]) -> None:
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
     assert _run(*words, code=code).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_one_question_loads_no_terminal() -> None:
+    """Who asks out of a script waits for neither line editing nor markdown, nor for the server."""
+    code = (
+        "import sys; from supervisor.cli import main; main(['ask', 'x', '--set', 'web.port=1']);"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    assert _run(code=code).stdout.splitlines()[-1] == "['anyio', 'httpx', 'orjson']"
 
 
 @pytest.mark.slow

@@ -136,6 +136,22 @@ def test_what_does_not_fit_is_paced_and_the_more_urgent_are_not() -> None:
     assert pace.rate(0) is None
 
 
+def test_nobody_is_paced_for_whom_nobody_awaits() -> None:
+    """A class that has a share, but is not awaited, holds nobody back until it asks."""
+    room, _ = rooms(200)
+    pace, demands = Pace(room, 0.0), [urgent(), low()]
+    demands[0].awaited = False
+    demands[1].backlog = 500
+    room.open(1.0)
+    plan(pace, 1.0, demands)
+    assert pace.rate(1) is None
+    demands[0].arrived = 1
+    room.open(2.0)
+    plan(pace, 2.0, demands)
+    plan(pace, 3.0, demands)
+    assert pace.rate(1) is not None
+
+
 def test_what_is_reserved_is_never_paced() -> None:
     """A class that holds room of its own takes it at once."""
     room, window = rooms(200)

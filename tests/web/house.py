@@ -41,6 +41,7 @@ from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
 from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
+from supervisor.web.presence import Presence
 from supervisor.web.server import serve
 
 KEY = "xai-test-not-a-real-key"
@@ -312,6 +313,7 @@ class House:
     jobs: PaperJobs
     client: httpx.AsyncClient
     reason: list[str] = field(default_factory=list[str])
+    present: list[bool] = field(default_factory=list[bool])
 
 
 def settings_of(
@@ -344,7 +346,8 @@ async def open_house(
         clock=clock,
     )
     folder = await anyio.to_thread.run_sync(TemporaryDirectory)
-    names = ("gateway", "quality", "code", "editor")
+    present: list[bool] = []
+    names = ("gateway", "chat", "quality", "code", "editor")
     for name in names:
         broker.set_class(TrafficClass(name, queue=queue))
     reason: list[str] = []
@@ -355,6 +358,7 @@ async def open_house(
         team=team,
         ledger=ledger,
         memory=Memory(Path(folder.name, "memory.sqlite"), clock=clock),
+        presence=Presence(present.append, clock=clock),
         clock=clock,
         started=clock.monotonic(),
         ready=lambda: "".join(reason),
@@ -366,7 +370,7 @@ async def open_house(
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
     async with client, anyio.create_task_group() as tasks:
         await tasks.start(broker.run)
-        yield House(hub, app, api, broker, team, jobs, client, reason)
+        yield House(hub, app, api, broker, team, jobs, client, reason, present)
         tasks.cancel_scope.cancel()
     await anyio.to_thread.run_sync(folder.cleanup)
 

@@ -1,0 +1,64 @@
+"""Jobs as people write and read them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from supervisor.terminal.text import table
+
+ENDED = frozenset({"done", "failed", "cancelled"})
+_ERROR = 60
+
+
+def as_value(text: str) -> Any:
+    """A JSON object or array as such; anything else stays text.
+
+    Args:
+        text: The input as given.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """Jobs in columns.
+
+    Args:
+        jobs: As `/api/jobs` lists them.
+    """
+    rows = [
+        (
+            job["id"],
+            job["role"],
+            job["status"],
+            datetime.fromtimestamp(job["created"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            job["runs"],
+            _short(job["error"] or ""),
+        )
+        for job in jobs
+    ]
+    return table(("id", "role", "status", "created", "runs", "error"), rows)
+
+
+def ending(job: Mapping[str, Any]) -> str:
+    """Why a job that has ended has no result."""
+    return f"job {job['id']} {job['status']}: {job['error'] or 'by somebody'}"
+
+
+def result_markdown(result: object) -> str:
+    """A job's result as markdown: a text as it is, anything else as JSON."""
+    if isinstance(result, str):
+        return result
+    return f"```json\n{json.dumps(result, indent=2, ensure_ascii=False)}\n```"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _ERROR else f"{line[: _ERROR - 1]}…"
