@@ -6,13 +6,16 @@
 SHELL := /bin/bash
 
 BIN := .venv/bin
-CODE := supervisor tests benchmarks $(wildcard roles)
+CODE := supervisor tests benchmarks examples $(wildcard roles)
 ARGS ?=
 
-.PHONY: run test check cover bench format clean help
+.PHONY: run demo test check cover bench format clean help
 
 run: .venv/.runtime  ## the main job on the simulator: several roles share one key (no key needed)
 	$(BIN)/python -m supervisor run --simulate $(ARGS)
+
+demo: .venv/.runtime  ## a goal, a team, one key: half a minute that checks itself (no key needed)
+	$(BIN)/python -m examples.demo $(ARGS)
 
 test: .venv/.dev  ## all tests, in random order (ARGS="-k quota" for some)
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
@@ -37,7 +40,7 @@ format: .venv/.dev  ## put the code into the form that check asks for
 
 clean:  ## remove what these targets made; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-	  .coverage .coverage.* htmlcov dist .bench .bench
+	  .coverage .coverage.* htmlcov dist .bench .demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list

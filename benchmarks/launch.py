@@ -6,10 +6,12 @@ program needs to start: no key, no setting, no `.env`.
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 KEY = "xai-test-not-a-real-key"
 
 _NEEDED = ("PATH", "LANG", "TMPDIR", "SYSTEMROOT")
+_PR_SET_PDEATHSIG = 1
 _LOOK = 0.002
 """Seconds between two looks at whether a program is ready; ready times are this exact."""
 _PATIENCE = 60.0
@@ -95,12 +98,18 @@ def started(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
+            preexec_fn=_end_with_parent if sys.platform.startswith("linux") else None,
         )
     try:
         url = _until_ready(process, re.compile(ready, re.MULTILINE), name=name, log=log)
         yield Running(name, url, process.pid, log, time.perf_counter() - began)
     finally:
         _end(process)
+
+
+def _end_with_parent() -> None:
+    """Nothing that was started here outlives us, not even a kill."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _until_ready(
