@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -18,6 +20,7 @@ from anyio.abc import TaskStatus
 
 from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
+from supervisor.config.key import NAMES
 from supervisor.config.settings import CHAT, Settings
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
@@ -27,7 +30,7 @@ from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.logs import configure
 from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
-from supervisor.private import keep_private
+from supervisor.private import forget_variables, keep_private
 from supervisor.stats import Stats
 from supervisor.supervision.blocking import Frame
 from supervisor.supervision.spec import ChildSpec, Policy
@@ -36,6 +39,7 @@ from supervisor.supervision.watchdog import Watch, Watchdog
 from supervisor.team.team import Desk, Stores, Team
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
+from supervisor.upstream.rotation import InUse, Rotation, ask_free_endpoint
 from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
 from supervisor.web.presence import Presence
@@ -62,11 +66,11 @@ class Api:
 
     Attributes:
         base_url: The API.
-        key: What is sent along.
+        in_use: The key that is sent along.
     """
 
     base_url: str
-    key: str
+    in_use: InUse
 
 
 class House:
@@ -87,7 +91,7 @@ class House:
         self.port = settings.web.port
         self._upstream = Upstream(
             api.base_url,
-            Key(api.key),
+            api.in_use.key,
             timeout=settings.upstream.timeout,
             connect_timeout=settings.upstream.connect_timeout,
         )
@@ -105,6 +109,12 @@ class House:
             upstream=self._upstream,
             ledger=ledger,
             clock=clock,
+        )
+        self.keys = Rotation(
+            api.in_use,
+            attempt=partial(ask_free_endpoint, api.base_url),
+            clock=clock,
+            on_change=self.broker.key_changed,
         )
         self._add_clients()
         jobs_url, states = _jobs_store(settings, simulated=simulated)
@@ -128,6 +138,7 @@ class House:
         self.hub = Hub(
             settings=settings,
             broker=self.broker,
+            keys=self.keys,
             jobs=Desk(self.team),
             team=self.team,
             ledger=ledger,
@@ -140,6 +151,20 @@ class House:
             models=lambda: self._upstream.get("/models"),
             version=version(),
         )
+
+    async def hear(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Take SIGHUP for a call to look for a new key, from the start to the end."""
+        if sys.platform == "win32":
+            task_status.started()
+            return
+        with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+            task_status.started()
+            async for _ in signals:
+                if _terminal_is_gone():
+                    # Every word to it would fail from now on: end in good order instead.
+                    os.kill(os.getpid(), signal.SIGTERM)
+                else:
+                    self.keys.call("SIGHUP")
 
     async def become_owner(self) -> bool:
         """Wait until no other process holds the key; says so at the door meanwhile.
@@ -187,6 +212,7 @@ class House:
         children = (
             ChildSpec("ledger", self._ledger.run),
             ChildSpec("broker", self.broker.run),
+            ChildSpec("keys", self.keys.run),
             ChildSpec("roles", self.team.run, shutdown=15.0),
             ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
             ChildSpec("web", self._serve, shutdown=15.0),
@@ -299,7 +325,7 @@ def _prices(settings: Settings) -> Prices:
 
 def _sandbox(settings: Settings, states: Path) -> LocalSandbox:
     """Where roles run commands: they see neither the stores nor what may hold a key."""
-    hidden = (Path(".env").absolute(), states.absolute().parent)
+    hidden = (*settings.key_source.files, states.absolute().parent)
     return LocalSandbox(settings.sandbox.level, network=settings.sandbox.network, hidden=hidden)
 
 
@@ -317,7 +343,7 @@ def _jobs_store(settings: Settings, *, simulated: bool) -> tuple[str, Path]:
 
 
 @asynccontextmanager
-async def _simulated(settings: Settings) -> AsyncGenerator[Api]:
+async def _simulated(settings: Settings) -> AsyncGenerator[str]:
     """A simulated API inside this process, with the key's limits unless told otherwise."""
     from supervisor.simulator.server import serve as serve_simulator  # noqa: PLC0415 - optional
     from supervisor.simulator.settings import (  # noqa: PLC0415 - optional
@@ -332,29 +358,35 @@ async def _simulated(settings: Settings) -> AsyncGenerator[Api]:
         **settings.simulator,
     }
     async with serve_simulator(SimulatorSettings.read(table)) as served:
-        yield Api(served.base_url, _SIMULATED_KEY)
+        yield served.base_url
 
 
-async def run_house(settings: Settings, *, simulate: bool) -> None:
+async def run_house(settings: Settings, in_use: InUse) -> None:
     """Run everything until a signal comes.
+
+    Args:
+        settings: All settings.
+        in_use: The key; one without a source is for the simulated API.
 
     Raises:
         SupervisorError: It could not start, or something essential kept crashing.
     """
-    if not simulate:
-        api = Api(settings.upstream.base_url, settings.require_key().get_secret_value())
-        await _run(House(settings, api, simulated=False))
+    if in_use.source is not None:
+        await _run(House(settings, Api(settings.upstream.base_url, in_use), simulated=False))
         return
-    async with _simulated(settings) as api:
-        await _run(House(settings, api, simulated=True))
+    async with _simulated(settings) as base_url:
+        await _run(House(settings, Api(base_url, in_use), simulated=True))
 
 
 async def _run(house: House) -> None:
-    try:
-        if await house.become_owner():
-            await _be_owner(house)
-    finally:
-        await house.aclose()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(house.hear)
+        try:
+            if await house.become_owner():
+                await _be_owner(house)
+        finally:
+            await house.aclose()
+        tasks.cancel_scope.cancel()
 
 
 async def _be_owner(house: House) -> None:
@@ -383,19 +415,46 @@ def run(settings: Settings, *, simulate: bool = False) -> int:
         ConfigError: Something is configured wrong.
         SupervisorError: Something essential kept crashing.
     """
-    key = Key("" if simulate or not settings.has_key else settings.require_key().get_secret_value())
-    configure(settings.log.level, settings.log.format, redact=key.redact)
     keep_private()
+    in_use = _simulated_key(settings) if simulate else _read_key(settings)
+    configure(settings.log.level, settings.log.format, redact=in_use.key.redact)
+    # From here on roles run, and start programs: none of them is to find it.
+    forget_variables(NAMES)
     options = {"use_uvloop": sys.platform != "win32"}
     try:
-        anyio.run(_main, settings, simulate, backend_options=options)
+        anyio.run(run_house, settings, in_use, backend_options=options)
     except BaseExceptionGroup as group:
         raise _innermost(group) from group
     return 0
 
 
-async def _main(settings: Settings, simulate: bool) -> None:  # noqa: FBT001 - anyio.run's arguments
-    await run_house(settings, simulate=simulate)
+def _read_key(settings: Settings) -> InUse:
+    source = settings.key_source
+    seen = source.look()
+    found = source.read()
+    if found.warning:
+        print(f"warning: {found.warning}", file=sys.stderr, flush=True)
+    return InUse(Key(found.secret.get_secret_value()), found.origin, source, seen)
+
+
+def _simulated_key(settings: Settings) -> InUse:
+    """What the simulated API takes; a real key that lies about stays hidden all the same."""
+    key = Key(_SIMULATED_KEY)
+    for secret in settings.key_source.variables.values():
+        key.hide(secret)
+    return InUse(key, "the simulated API")
+
+
+def _terminal_is_gone() -> bool:
+    """Whether what we write goes to a terminal that has been closed."""
+    import termios  # noqa: PLC0415 - not everywhere
+
+    try:
+        termios.tcgetattr(2)
+    except termios.error as error:
+        # What never was a terminal says ENOTTY.
+        return bool(error.args[0] == errno.EIO)
+    return False
 
 
 def _innermost(error: BaseException) -> BaseException:

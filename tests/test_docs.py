@@ -35,6 +35,8 @@ from supervisor.simulator.app import create_app as create_simulator
 from supervisor.simulator.script import read_script
 from supervisor.simulator.settings import Settings as SimulatorSettings
 from supervisor.testing import ScriptedContext, run_role
+from supervisor.upstream.key import Key
+from supervisor.upstream.rotation import InUse
 from supervisor.web.app import create_app
 from supervisor.web.metrics import exposition
 from supervisor.web.refusal import refusal
@@ -198,9 +200,8 @@ def test_events_have_the_level_and_the_fields_they_are_said_to_have() -> None:
 @pytest.fixture
 def house() -> House:
     """A whole house that does not run."""
-    return House(
-        Settings(), Api("http://127.0.0.1:9/v1", "xai-test-not-a-real-key"), simulated=True
-    )
+    in_use = InUse(Key("xai-test-not-a-real-key"), "the simulated API")
+    return House(Settings(), Api("http://127.0.0.1:9/v1", in_use), simulated=True)
 
 
 def routes(app: Starlette) -> set[str]:

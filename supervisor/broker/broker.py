@@ -25,7 +25,7 @@ from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
-from supervisor.broker.verdict import final_error, judge
+from supervisor.broker.verdict import Again, final_error, judge
 from supervisor.broker.view import class_snapshot, why
 from supervisor.budget import Budget
 from supervisor.clock import Clock
@@ -360,13 +360,7 @@ class Broker:
 
     def _again(self, entry: Entry, failure: Failure, *, body: bytes, content_type: str) -> None:
         """Queue a failed attempt's request again, or raise its final error."""
-        again = judge(
-            failure,
-            retries=entry.retries,
-            refusals=entry.refusals,
-            max_retries=self._settings.max_retries,
-            spread=self._spread(),
-        )
+        again = self._judge(entry, failure)
         if again is not None and self._draining:
             raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
         if again is None:
@@ -387,6 +381,18 @@ class Broker:
             text=failure.text,
         )
         self._dispatcher.retry(entry, again.delay)
+
+    def _judge(self, entry: Entry, failure: Failure) -> Again | None:
+        # What an earlier key was refused for is asked again with the one there is now.
+        if failure.kind in HALTING and self._halt.outdated(entry.granted_at):
+            return Again(0.0)
+        return judge(
+            failure,
+            retries=entry.retries,
+            refusals=entry.refusals,
+            max_retries=self._settings.max_retries,
+            spread=self._spread(),
+        )
 
     def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
         """The key is unusable: everybody who waits is told now, waiting would never help."""
@@ -425,6 +431,12 @@ class Broker:
         self._quota.pause.set_by_hand(paused=False)
         self._dispatcher.changed()
         _log.info("broker.resumed_by_hand")
+
+    def key_changed(self) -> None:
+        """The API has taken another key: go on if the last one was refused."""
+        if self._halt.renew(self._clock.monotonic()):
+            self._dispatcher.changed()
+            _log.info("broker.halt_ended", reason="another key has come")
 
     async def drain(self, patience: float) -> None:
         """Take no new requests, give up those that wait, let those under way be answered.

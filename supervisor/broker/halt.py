@@ -13,11 +13,11 @@ PERIOD = 30.0
 class Halt:
     """Whether sending is halted, and why."""
 
-    __slots__ = ("_began", "_error", "_trying", "_until")
+    __slots__ = ("_began", "_error", "_renewed", "_trying", "_until")
 
     def __init__(self) -> None:
         self._error: Callable[[], KeyUnusable] | None = None
-        self._began = self._until = float("-inf")
+        self._began = self._until = self._renewed = float("-inf")
         self._trying = ""
 
     def begin(self, now: float, error: Callable[[], KeyUnusable]) -> None:
@@ -63,6 +63,28 @@ class Halt:
         """An operator says that it is mended."""
         self._error = None
         self._trying = ""
+
+    def renew(self, now: float) -> bool:
+        """Another key is sent with from now on.
+
+        Args:
+            now: Monotonic seconds.
+
+        Returns:
+            Whether sending was halted; it is not any more.
+        """
+        self._renewed = now
+        was_halted = self._error is not None
+        self.clear()
+        return was_halted
+
+    def outdated(self, granted_at: float) -> bool:
+        """Whether an attempt may have gone with an earlier key: a refusal says nothing then.
+
+        Args:
+            granted_at: When it was granted.
+        """
+        return granted_at <= self._renewed
 
     def ended(self, request_id: str) -> None:
         """A request has ended; if it was the one that tried, another may."""

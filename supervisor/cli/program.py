@@ -37,6 +37,7 @@ _COMMANDS = (
     ("index", "search:index", "Index a folder or a git repository."),
     ("usage", "usage:usage", "Show tokens and money by day, role and model."),
     ("models", "models:models", "List the models that the API offers."),
+    ("keys", "keys:keys", "Show where the key comes from; use a new one without a restart."),
     ("doctor", "doctor:doctor", "Check this installation; read-only."),
     ("version", "version:version", "Print the version."),
 )

@@ -17,13 +17,14 @@ from pydantic_core import ErrorDetails
 
 from supervisor.config.assignment import Assignment, Place, origin_of, read_text, tree_of
 from supervisor.config.consistency import contradictions
-from supervisor.config.environment import Environment, assignments_in, read_environment
-from supervisor.config.key import NAMES, find_key
+from supervisor.config.environment import assignments_in
+from supervisor.config.key import NAMES, KeySource, find_key
 from supervisor.config.report import Report, dotted
 from supervisor.config.schema import is_misspelt, unknown_key
 from supervisor.config.secrets import Secrets
 from supervisor.config.settings import Settings
 from supervisor.config.value import token
+from supervisor.config.variables import Environment, read_environment
 
 CONFIG_FILE = "config.toml"
 _TOKEN = ("web", "token")
@@ -50,9 +51,8 @@ def load_settings(
     """
     report = Report()
     file = Path(CONFIG_FILE) if path is None else path
-    environment = read_environment(
-        os.environ if environ is None else environ, file.with_name(".env"), report
-    )
+    env_file = file.with_name(".env")
+    environment = read_environment(os.environ if environ is None else environ, env_file, report)
     _hide_secrets(environment, report)
     assignments = [
         *_read_file(file, report, required=path is not None),
@@ -72,9 +72,22 @@ def load_settings(
     secrets = Secrets(
         find_key(environment, report, base_url=base_url),
         _client_tokens(settings, environment, report),
+        _key_source(settings, os.environ if environ is None else environ, env_file),
     )
     report.raise_if_any()
     return Settings.model_validate(sound, context=secrets)
+
+
+def _key_source(settings: Settings, environ: Mapping[str, str], env_file: Path) -> KeySource:
+    tokens = (client.token_env for client in settings.clients.values())
+    return KeySource(
+        variables={name: SecretStr(environ[name]) for name in NAMES if name in environ},
+        env_file=env_file,
+        file=settings.key.file,
+        command=settings.key.command,
+        base_url=settings.upstream.base_url,
+        withheld=frozenset({*NAMES, *filter(None, tokens)}),
+    )
 
 
 def _hide_secrets(environment: Environment, report: Report) -> None:
@@ -146,7 +159,9 @@ def _add_detail(detail: ErrorDetails, names: Place, *, report: Report, origin: s
         report.add(origin, unknown_key(names))
         return
     expectation = _EXPECTATIONS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-    got = "(hidden)" if names == _TOKEN else detail["input"]
+    # Whoever writes `key = "…"` or `key.command = "…"` may have written the key itself.
+    secret = names == _TOKEN or (names[:1] == ("key",) and isinstance(detail["input"], str))
+    got = "(hidden)" if secret else detail["input"]
     report.expected(origin, dotted(detail["loc"]), expectation, got=got)
 
 

@@ -38,7 +38,9 @@ class Report:
 
     def expected(self, origin: str, key: str, expectation: str, *, got: object) -> None:
         """Note a value that is not what was expected."""
-        self.add(origin, f"expected {key} to be {expectation}, got: {shown(got)}")
+        # Without the secrets before it is shortened: of one that is cut a part would be left.
+        text = _shortened(self._redacted(_on_one_line(got)))
+        self.add(origin, f"expected {key} to be {expectation}, got: {text}")
 
     def raise_if_any(self) -> None:
         """End here when there is a problem.
@@ -57,8 +59,16 @@ class Report:
 
 def shown(value: object) -> str:
     """A value on one line, as TOML or JSON would write it, shortened, URLs without password."""
-    text = _PASSWORD.sub("://***@", json.dumps(value, ensure_ascii=False, default=str))
+    return _shortened(_on_one_line(value))
+
+
+def _shortened(text: str) -> str:
+    """As much of a text as an error can hold."""
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _on_one_line(value: object) -> str:
+    return _PASSWORD.sub("://***@", json.dumps(value, ensure_ascii=False, default=str))
 
 
 def dotted(place: tuple[int | str, ...]) -> str:

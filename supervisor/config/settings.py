@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from supervisor.config import value
+from supervisor.config.key import KeySource
 from supervisor.config.secrets import Secrets
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
@@ -73,6 +74,18 @@ class UpstreamSettings(_Table):
     timeout: _SomeSeconds = 600.0
     connect_timeout: _SomeSeconds = 10.0
     max_retries: Annotated[int, PlainValidator(value.whole_number(least=0, most=100))] = 3
+
+
+class KeySettings(_Table):
+    """Where the key is, if it is neither in the environment nor in `.env`.
+
+    Attributes:
+        file: A file with the key and nothing else.
+        command: A program that prints the key as its first line, and its arguments.
+    """
+
+    file: Annotated[Path, PlainValidator(value.file)] | None = None
+    command: Annotated[tuple[str, ...], BeforeValidator(value.words)] = ()
 
 
 class QuotaSettings(_Table):
@@ -280,6 +293,7 @@ class Settings(_Table):
     Attributes:
         model: The model that is asked unless a request names another.
         upstream: The API.
+        key: Where the key is.
         quota: What the key may send.
         web: The HTTP door.
         store: Where things are written down.
@@ -297,6 +311,7 @@ class Settings(_Table):
         str, PlainValidator(value.plain_text('the name of a model, such as "grok-4.7"', r"\S+"))
     ] = "grok-4.7"
     upstream: UpstreamSettings = UpstreamSettings()
+    key: KeySettings = KeySettings()
     quota: QuotaSettings = QuotaSettings()
     web: WebSettings = WebSettings()
     store: StoreSettings = StoreSettings()
@@ -319,21 +334,23 @@ class Settings(_Table):
 
     @property
     def has_key(self) -> bool:
-        """Whether there is an API key."""
-        return self._secrets.key is not None
+        """Whether there is an API key, or a file or a command that should have one."""
+        return self._secrets.key is not None or self.key != KeySettings()
+
+    @property
+    def key_source(self) -> KeySource:
+        """Where the API key comes from; it can be read again."""
+        return self._secrets.source
 
     def require_key(self) -> SecretStr:
-        """The API key.
+        """The API key; read anew where a file or a command has it.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is none, or it cannot be read.
         """
-        if self._secrets.key is None:
-            raise ConfigError(
-                "no API key: expected GROK_API_KEY or XAI_API_KEY in the environment or in .env",
-                hint="without one, `run --simulate` works on a simulated API",
-            )
-        return self._secrets.key
+        if self._secrets.key is not None and self.key == KeySettings():
+            return self._secrets.key
+        return self.key_source.read().secret
 
     def client_tokens(self) -> Mapping[str, SecretStr]:
         """The bearer tokens of all clients that have one, by client.

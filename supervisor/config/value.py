@@ -8,6 +8,7 @@ because the environment and the command line have nothing else.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -173,6 +174,29 @@ def folder(value: object) -> Path:
     if isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value)
     raise ValueError('a path such as "roles"')
+
+
+def file(value: object) -> Path:
+    """Read the path of a file; whether it exists is for its user to say."""
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str) and value.strip() and "\0" not in value and not _is_a_key(value):
+        return Path(os.path.expanduser(value))
+    raise ValueError('the path of a file, such as "/etc/secrets/grok"')
+
+
+def words(value: object) -> tuple[str, ...]:
+    """Read a program and its arguments; an empty list is none."""
+    texts = cast("list[object]", value) if isinstance(value, list | tuple) else [None]
+    good = [text for text in texts if isinstance(text, str) and "\0" not in text]
+    if len(good) == len(texts) and (not good or good[0].strip()) and not any(map(_is_a_key, good)):
+        return tuple(good)
+    raise ValueError('a program and its arguments, such as ["pass", "show", "grok"]')
+
+
+def _is_a_key(text: str) -> bool:
+    """Whether somebody has written the key itself where it says where the key is."""
+    return bool(re.fullmatch(r"\s*(xai|gsk|sk)[-_][\w-]{12,}\s*", text))
 
 
 def base_url(value: object) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+
+from pydantic import SecretStr
 
 _SHORTEST_LOOKALIKE = 15
 _LOOKS_LIKE_A_KEY = re.compile(r"\b(xai|gsk|sk)[-_][A-Za-z0-9_-]{12,}")
+_MARK = b"grok-supervisor, fingerprint of a key\0"
+"""Stands before what is hashed, so that no table of hashed keys made elsewhere fits."""
 
 
 class Key:
-    """The API key of this process.
+    """The API key of this process; another may take its place while requests go on.
 
     Its representation shows nothing, so that a traceback with local variables stays harmless.
 
@@ -17,11 +22,13 @@ class Key:
         secret: The key's text; empty for servers that want none.
     """
 
-    __slots__ = ("_secret", "_shortest")
+    __slots__ = ("_hidden", "_secret", "_shortest")
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._shortest = min(_SHORTEST_LOOKALIKE, len(secret) or _SHORTEST_LOOKALIKE)
+        self._hidden: tuple[str, ...] = ()
+        self._shortest = _SHORTEST_LOOKALIKE
+        self.hide(SecretStr(secret))
 
     def __repr__(self) -> str:
         return "Key(***)"
@@ -29,15 +36,38 @@ class Key:
     def __reduce__(self) -> str:
         raise TypeError("a key is never pickled: it would end up in files and other processes")
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells keys apart without any part of one: 8 hex digits of a hash; empty without a key."""
+        return fingerprint(SecretStr(self._secret))
+
     def authorization(self) -> dict[str, str]:
         """The header to send; none without a key."""
         return {"authorization": f"Bearer {self._secret}"} if self._secret else {}
 
+    def change(self, secret: SecretStr) -> None:
+        """Send another one from the next attempt on; the old one stays out of every text."""
+        self.hide(secret)
+        self._secret = secret.get_secret_value()
+
+    def hide(self, secret: SecretStr) -> None:
+        """Keep a text out of every text, as if it were the key."""
+        hidden = {*self._hidden, secret.get_secret_value()} - {""}
+        # The longest first: one may be the beginning of another.
+        self._hidden = tuple(sorted(hidden, key=len, reverse=True))
+        self._shortest = min((_SHORTEST_LOOKALIKE, *map(len, self._hidden)))
+
     def redact(self, text: str) -> str:
-        """The text without this key and without anything that looks like one."""
+        """The text without any key there was, and without anything that looks like one."""
         # Most texts are headers of numbers: what cannot hold a key is not searched for one.
         if len(text) < self._shortest:
             return text
-        if self._secret:
-            text = text.replace(self._secret, "***")
+        for secret in self._hidden:
+            text = text.replace(secret, "***")
         return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text) if "-" in text or "_" in text else text
+
+
+def fingerprint(secret: SecretStr) -> str:
+    """Eight hex digits that tell keys apart and say nothing of any; empty for no key."""
+    text = secret.get_secret_value().encode()
+    return hashlib.sha256(_MARK + text).hexdigest()[:8] if text else ""

@@ -20,6 +20,7 @@ from supervisor.web.health_api import HealthApi
 from supervisor.web.hub import Hub
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.jobs_api import JobsApi
+from supervisor.web.keys_api import KeysApi
 from supervisor.web.live import Live
 from supervisor.web.memory_api import MemoryApi
 from supervisor.web.models import Models
@@ -77,7 +78,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
     models = Models(hub.models, doorkeeper=doorkeeper, clock=hub.clock)
     health, jobs = HealthApi(hub), JobsApi(hub, closing)
     roles, queue, static = RolesApi(hub), QueueApi(hub, calls), Static()
-    memory = MemoryApi(hub)
+    memory, keys = MemoryApi(hub), KeysApi(hub)
     gateways = (
         Gateway(
             endpoint,
@@ -114,6 +115,8 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
         ),
         Route("/api/pause", queue.pause, methods=["POST"]),
         Route("/api/resume", queue.resume, methods=["POST"]),
+        Route("/api/keys", keys.show),
+        Route("/api/keys/reload", keys.reload, methods=["POST"]),
         Route("/api/queue", queue.queue),
         Route("/api/why/{id}", queue.why),
         Route("/api/usage", queue.usage),

@@ -12,6 +12,7 @@ from supervisor.jobs.job import JobsSnapshot, RoleJobs
 from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
 from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
 from supervisor.web.spending import budget_state
+from supervisor.upstream.reload import KeySnapshot
 
 
 def brief(broker: BrokerSnapshot, *, version: str, uptime: float) -> dict[str, Any]:
@@ -27,7 +28,13 @@ def brief(broker: BrokerSnapshot, *, version: str, uptime: float) -> dict[str, A
 
 
 def health(
-    broker: BrokerSnapshot, team: TeamSnapshot, jobs: JobsSnapshot, *, version: str, uptime: float
+    broker: BrokerSnapshot,
+    team: TeamSnapshot,
+    jobs: JobsSnapshot,
+    *,
+    key: KeySnapshot,
+    version: str,
+    uptime: float,
 ) -> dict[str, Any]:
     """Everything there is to know at a glance.
 
@@ -35,6 +42,7 @@ def health(
         broker: The broker as it is now.
         team: The roles as they are now.
         jobs: How many jobs stand how.
+        key: Where the key comes from, and what the last look for a new one came to.
         version: The version that runs.
         uptime: Seconds since the start.
     """
@@ -46,6 +54,7 @@ def health(
         "windows": [_window(window) for window in broker.quota.windows],
         "pause": _pause(broker.quota),
         "budgets": [budget_state(one) for one in broker.budgets],
+        "key": _key(key),
         "roles": {
             role.name: {
                 **_role(role),
@@ -79,6 +88,11 @@ def _window(window: WindowSnapshot) -> dict[str, Any]:
 def _pause(quota: QuotaSnapshot) -> dict[str, Any]:
     pause = quota.pause
     return {"by_hand": pause.by_hand, "probing": pause.probing, "refusals": pause.refusals}
+
+
+def _key(key: KeySnapshot) -> dict[str, Any]:
+    last = None if key.last is None else {"result": key.last.result, "detail": key.last.detail}
+    return {"source": key.source, "fingerprint": key.fingerprint, "last_reload": last}
 
 
 def _role(role: RoleSnapshot) -> dict[str, Any]:

@@ -70,7 +70,11 @@ class HealthApi:
         """What `/health` and the start page show."""
         hub = self._hub
         return health(
-            hub.broker.snapshot(), hub.team.snapshot(), hub.jobs.snapshot(), **self._facts()
+            hub.broker.snapshot(),
+            hub.team.snapshot(),
+            hub.jobs.snapshot(),
+            key=hub.keys.snapshot(),
+            **self._facts(),
         )
 
     def _facts(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from supervisor.messages import JsonValue
 from supervisor.team.snapshot import TeamSnapshot
 from supervisor.upstream.outcome import Outcome
 from supervisor.web.presence import Presence
+from supervisor.upstream.reload import KeySnapshot, Reload
 
 
 class JobDesk(Protocol):
@@ -78,6 +79,18 @@ class Team(Protocol):
         ...
 
 
+class Keys(Protocol):
+    """The key: looked at, and looked for anew."""
+
+    def snapshot(self) -> KeySnapshot:
+        """How it stands; from memory."""
+        ...
+
+    async def reload(self, cause: str) -> Reload:
+        """Look for a new key, and use it if the API takes it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
     """Everything behind the doors.
@@ -85,6 +98,7 @@ class Hub:
     Attributes:
         settings: The settings as loaded.
         broker: The only way to the key.
+        keys: The key itself, of which nothing is shown.
         jobs: Durable jobs.
         team: Roles at work.
         ledger: What was used.
@@ -101,6 +115,7 @@ class Hub:
 
     settings: Settings
     broker: Broker
+    keys: Keys
     jobs: JobDesk
     team: Team
     ledger: Ledger

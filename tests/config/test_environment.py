@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.config.environment import read_environment
 from supervisor.config.report import Report
+from supervisor.config.variables import read_environment
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
 from tests.config.conftest import Project

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.config.environment import Environment, Variable
 from supervisor.config.key import find_key
 from supervisor.config.report import Report
+from supervisor.config.variables import Environment, Variable
 from supervisor.errors import ConfigError
 
 XAI = "https://api.x.ai/v1"

@@ -29,6 +29,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "upstream.timeout": (600, f'{DURATION}, "90s", "5m" or "2h" above 0'),
     "upstream.connect_timeout": ("0s", DURATION),
     "upstream.max_retries": (-1, "a whole number from 0 to 100"),
+    "key.file": (5, "the path of a file, such as"),
+    "key.command": (5, "a program and its arguments, such as"),
     "quota.limits": (5, LIMITS),
     "quota.limits[0]": (["100 rpm"], LIMIT),
     "quota.jitter": ("soon", DURATION),
@@ -72,7 +74,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),
 }
 TABLES = [
-    *("upstream", "quota", "web", "store", "log", "memory", "roles", "clients"),
+    *("upstream", "key", "quota", "web", "store", "log", "memory", "roles", "clients"),
     *("roles.sales", "clients.sales"),
 ]
 
@@ -121,7 +123,7 @@ def test_value_in_place_of_a_table(project: Project, key: str) -> None:
         ("[roles.ceo]\nshares = 1", 'unknown key roles.ceo.shares, did you mean "share"?'),
         ("[clients.ide]\nprio = 1", 'unknown key clients.ide.prio, did you mean "priority"?'),
         ("[log]\nzzz = 1", "unknown key log.zzz, expected one of: level, format"),
-        ("zzz = 1", "unknown key zzz, expected one of: model, upstream, quota, web, store"),
+        ("zzz = 1", "unknown key zzz, expected one of: model, upstream, key, quota, web, store"),
         ('api_key = "x"', "unknown key api_key: secrets belong into the environment: GROK_API_KEY"),
         ('[upstream]\nkey = "x"', "unknown key upstream.key: secrets belong into the environment"),
         (

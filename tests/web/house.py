@@ -39,6 +39,7 @@ from supervisor.messages import Cost, JsonValue, TrafficClass
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
+from supervisor.upstream.reload import KeySnapshot, Reload, Result
 from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
 from supervisor.web.presence import Presence
@@ -301,6 +302,21 @@ class PaperJobs:
         return JobsSnapshot({"quality": RoleJobs(concurrency=4, queued=len(self.kept))})
 
 
+class PaperKeys:
+    """A key that changes as the test says."""
+
+    def __init__(self) -> None:
+        self.next = Reload(Result.UNCHANGED, "", "the key is the one in use")
+        self.now = KeySnapshot("key.file", "0123abcd", 1_800_000_000.0, 0, None)
+
+    def snapshot(self) -> KeySnapshot:
+        return self.now
+
+    async def reload(self, cause: str) -> Reload:
+        self.now = replace(self.now, last=replace(self.next, cause=cause, at=1_800_000_060.0))
+        return self.next
+
+
 @dataclass(slots=True)
 class House:
     """What a test works with."""
@@ -311,6 +327,7 @@ class House:
     broker: Broker
     team: PaperTeam
     jobs: PaperJobs
+    keys: PaperKeys
     client: httpx.AsyncClient
     reason: list[str] = field(default_factory=list[str])
     present: list[bool] = field(default_factory=list[bool])
@@ -336,7 +353,7 @@ async def open_house(
 ) -> AsyncGenerator[House]:
     """A house with the roles quality and code and the client editor; all end with the block."""
     api, team, jobs, clock = Api(), PaperTeam("quality", "code"), PaperJobs(), SystemClock()
-    ledger = MemoryLedger()
+    ledger, keys = MemoryLedger(), PaperKeys()
     upstream = Upstream("https://api.test/v1", Key(KEY), transport=httpx.MockTransport(api.handle))
     parsed = tuple(Limit.parse(text) for text in limits)
     broker = Broker(
@@ -354,6 +371,7 @@ async def open_house(
     hub = Hub(
         settings=settings or settings_of(),
         broker=broker,
+        keys=keys,
         jobs=jobs,
         team=team,
         ledger=ledger,
@@ -370,7 +388,7 @@ async def open_house(
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
     async with client, anyio.create_task_group() as tasks:
         await tasks.start(broker.run)
-        yield House(hub, app, api, broker, team, jobs, client, reason, present)
+        yield House(hub, app, api, broker, team, jobs, keys, client, reason, present)
         tasks.cancel_scope.cancel()
     await anyio.to_thread.run_sync(folder.cleanup)
 
