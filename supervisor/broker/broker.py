@@ -432,6 +432,10 @@ class Broker:
         self._dispatcher.changed()
         _log.info("broker.resumed_by_hand")
 
+    def redact(self, text: str) -> str:
+        """A text without any key there was."""
+        return self._upstream.redact(text)
+
     def key_changed(self) -> None:
         """The API has taken another key: go on if the last one was refused."""
         if self._halt.renew(self._clock.monotonic()):

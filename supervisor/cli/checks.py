@@ -66,12 +66,17 @@ def key_present(settings: Settings) -> Check:
             "there is none",
             hint="set GROK_API_KEY or XAI_API_KEY; without one, `run --simulate` works",
         )
-    secret = settings.require_key().get_secret_value()
+    try:
+        found = settings.key_source.read()
+    except ConfigError as error:
+        hint = error.hint or "mend what is named; docs/keys.md says where a key can be"
+        return wrong("key", error.message, hint=hint)
+    secret = found.secret.get_secret_value()
     if ".x.ai" in settings.upstream.base_url and not secret.startswith("xai-"):
         return wrong("key", "it does not start with xai-", hint="copy it from console.x.ai again")
     if len(secret) < _SHORTEST_KEY:
         return wrong("key", "it is too short to be one", hint="copy it again, whole")
-    return fine("key", "present, and it looks like one")
+    return fine("key", f"{found.origin}: it looks like one", found.warning)
 
 
 async def key_accepted(settings: Settings) -> Check:
@@ -84,8 +89,11 @@ async def key_accepted(settings: Settings) -> Check:
     from supervisor.upstream.client import Upstream  # noqa: PLC0415
     from supervisor.upstream.key import Key  # noqa: PLC0415
 
-    secret = settings.require_key().get_secret_value()
-    upstream = Upstream(settings.upstream.base_url, Key(secret), timeout=_ANSWER)
+    try:
+        key = Key(settings.require_key().get_secret_value())
+    except ConfigError as error:
+        return wrong("key accepted", "there is no key to ask with", hint=error.hint)
+    upstream = Upstream(settings.upstream.base_url, key, timeout=_ANSWER)
     path = "/api-key" if ".x.ai" in settings.upstream.base_url else "/models"
     try:
         outcome = await upstream.get(path)

@@ -17,9 +17,11 @@ from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json
 from supervisor.cli.place import HERE, Place
 from supervisor.clock import SystemClock
+from supervisor.config.key import NAMES
 from supervisor.config.load import CONFIG_FILE
 from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError
+from supervisor.private import forget_variables
 from supervisor.terminal.text import Color, Painter, painter_for
 
 
@@ -57,6 +59,8 @@ def _all(place: Place, *, offline: bool) -> list[Check]:
         settings = place.settings()
     except ConfigError as error:
         return [*here, checks.configuration(error)]
+    # The roles' own code runs in here, and is not to find the key.
+    forget_variables(NAMES)
     here += [checks.configuration(settings), checks.key_present(settings)]
     looks = _looks(settings, (place.config or Path(CONFIG_FILE)).with_name(".env"))
     if settings.has_key and not offline:

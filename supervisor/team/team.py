@@ -40,6 +40,7 @@ from supervisor.supervision.spec import ChildSpec, Policy
 from supervisor.supervision.supervisor import Supervisor
 from supervisor.team.context import JobContext, Means
 from supervisor.team.member import Member, parse_input
+from supervisor.team.redaction import without_key
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.team.state import RoleState
 from supervisor.workspace.words import Sandbox
@@ -333,15 +334,16 @@ class Team:
                 adapter: TypeAdapter[Any] = TypeAdapter(instance.loaded.output_type)
                 value: JsonValue = adapter.dump_python(result, mode="json")
                 return value
-            except SupervisorError:
-                raise
             except Exception as error:
-                ours = only_ours(error)
-                if ours is not None:
-                    # Told to several tasks of the handler at once, that the process stops say.
-                    raise ours from error
-                member.crashed(instance, error)
-                raise
+                clean = without_key(error, self._broker.redact)
+                # Told to several tasks of the handler at once, that the process stops say.
+                ours = only_ours(clean)
+                if ours is None:
+                    member.crashed(instance, clean)
+                told = ours or clean
+                if told is error:
+                    raise
+                raise told from (error if clean is error else None)
             finally:
                 with anyio.CancelScope(shield=True):
                     await member.state.save()
@@ -368,7 +370,7 @@ class Team:
             if name in children
         )
         broken = () if self._inventory is None else self._inventory.broken
-        return TeamSnapshot(roles, tuple(map(_broken, broken)))
+        return TeamSnapshot(roles, tuple(map(self._broken, broken)))
 
     def _role_snapshot(self, name: str, child: ChildSnapshot, now: float) -> RoleSnapshot:
         member = self._members[name]
@@ -379,15 +381,14 @@ class Team:
             state=child.state,
             since_seconds=now - child.since,
             restarts=child.restarts,
-            last_error=child.last_error,
+            last_error=self._broker.redact(child.last_error),
             running_jobs=member.jobs,
             priority=traffic_class.priority,
             share=traffic_class.share,
         )
 
-
-def _broken(error: PluginInvalid) -> BrokenPlugin:
-    return BrokenPlugin(error.file, error.line, error.message)
+    def _broken(self, error: PluginInvalid) -> BrokenPlugin:
+        return BrokenPlugin(error.file, error.line, self._broker.redact(error.message))
 
 
 def only_ours(error: BaseException) -> SupervisorError | None:

@@ -91,6 +91,10 @@ class Upstream:
         """Where the API is."""
         return self._base
 
+    def redact(self, text: str) -> str:
+        """A text without any key there was."""
+        return self._key.redact(text)
+
     async def send(self, request: Request) -> Outcome:
         """Send one attempt and read the whole answer.
 
