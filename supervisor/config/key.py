@@ -53,7 +53,8 @@ class KeySource:
         variables: The key's variables as this process's environment had them, empty ones included.
         env_file: The `.env` file; it need not exist.
         file: The secret file, if there is one.
-        command: The program that prints the key, and its arguments; empty for none.
+        command: The program that prints the key, and its arguments; empty for none. Not shown:
+            an argument may say more than it should.
         base_url: The API it is for.
         withheld: Environment variables that the command does not get.
     """
@@ -61,7 +62,7 @@ class KeySource:
     variables: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
     env_file: Path = Path(".env")
     file: Path | None = None
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), repr=False)
     base_url: str | None = None
     withheld: frozenset[str] = frozenset(NAMES)
 

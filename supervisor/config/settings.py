@@ -81,11 +81,13 @@ class KeySettings(_Table):
 
     Attributes:
         file: A file with the key and nothing else.
-        command: A program that prints the key as its first line, and its arguments.
+        command: A program that prints the key as its first line, and its arguments; not shown.
     """
 
     file: Annotated[Path, PlainValidator(value.file)] | None = None
-    command: Annotated[tuple[str, ...], BeforeValidator(value.words)] = ()
+    command: Annotated[
+        tuple[str, ...], BeforeValidator(value.words), Field(repr=False, exclude=True)
+    ] = ()
 
 
 class QuotaSettings(_Table):

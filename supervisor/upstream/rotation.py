@@ -7,8 +7,11 @@ attempt to the next. Whatever goes wrong, the old key goes on, and it is said.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -50,9 +53,9 @@ Attempt = Callable[[Key], Awaitable[Outcome]]
 
 
 class Hints(Protocol):
-    """Where hints come from that files have changed; `watchfiles.awatch` or the like."""
+    """Where hints come from that files in these folders have changed."""
 
-    def __call__(self, *folders: Path) -> AsyncIterator[object]: ...
+    def __call__(self, *folders: Path) -> AsyncGenerator[object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +228,9 @@ class Rotation:
             await self._look(source)
             folders = await anyio.to_thread.run_sync(_folders, source.files)
             try:
-                async for _ in self._hints(*folders):
-                    await self._look(source)
+                async with aclosing(self._hints(*folders)) as hints:
+                    async for _ in hints:
+                        await self._look(source)
             except (OSError, RuntimeError) as error:
                 _log.warning("keys.watch_failed", error=str(error))
             await anyio.sleep(SWEEP)
@@ -239,7 +243,7 @@ class Rotation:
         elif self._clock.monotonic() >= self._again:
             await self.reload("tried again")
 
-    async def _file_events(self, *folders: Path) -> AsyncIterator[object]:
+    async def _file_events(self, *folders: Path) -> AsyncGenerator[object]:
         if not folders:
             return
         names = {file.name for file in self._source.files} if self._source else set[str]()
@@ -247,16 +251,25 @@ class Rotation:
         def is_news(_: watchfiles.Change, path: str) -> bool:
             return Path(path).name in names | {_SWAPPED}
 
-        events = watchfiles.awatch(  # pyright: ignore[reportUnknownMemberType]
+        stop = threading.Event()
+        events = watchfiles.watch(
             *folders,
             watch_filter=is_news,
             step=_QUIET,
             rust_timeout=int(SWEEP * 1000),
             yield_on_timeout=True,
             recursive=False,
+            raise_interrupt=False,
+            stop_event=stop,
         )
-        async for changes in events:
-            yield changes
+        try:
+            # Abandoned on cancel: the thread ends as soon as it sees the stop event.
+            following = partial(next, events, None)
+            run = partial(anyio.to_thread.run_sync, following, abandon_on_cancel=True)
+            while (changes := await run()) is not None:
+                yield changes
+        finally:
+            stop.set()
 
 
 async def ask_free_endpoint(base_url: str, key: Key) -> Outcome:

@@ -73,7 +73,7 @@ class Process:
 
 @contextmanager
 def started(
-    arguments: Sequence[str], folder: Path, *, name: str, ready: str = ""
+    arguments: Sequence[str], folder: Path, *, name: str, ready: str = "", key: str = KEY
 ) -> Generator[Process]:
     """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block.
 
@@ -82,10 +82,12 @@ def started(
         folder: Where it runs.
         name: What its log is called.
         ready: What the log says when it listens, with a `port`; empty for the usual line.
+        key: The key in its environment; empty for none.
     """
     log = folder / f"{name}.log"
     environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
-    environment |= {"XAI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environment |= {"XAI_API_KEY": key} if key else {}
+    environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     with log.open("ab") as sink:
         start = log.stat().st_size
         popen = subprocess.Popen(
@@ -130,12 +132,14 @@ def simulator(folder: Path, *arguments: str) -> Generator[Process]:
 
 
 @contextmanager
-def supervisor(folder: Path, *settings: str, simulate: bool = False) -> Generator[Process]:
+def supervisor(
+    folder: Path, *settings: str, simulate: bool = False, key: str = KEY
+) -> Generator[Process]:
     """The supervisor, on a free port, with its data in `folder`."""
     arguments = ["run", "--set", "web.port=0"]
     if simulate:
         arguments.append("--simulate")
     for setting in settings:
         arguments += ["--set", setting]
-    with started(arguments, folder, name="supervisor") as process:
+    with started(arguments, folder, name="supervisor", key=key) as process:
         yield process

@@ -228,3 +228,52 @@ async def test_a_failure_during_a_drain_is_final(virtual: LoopClock) -> None:
         assert virtual.monotonic() == pytest.approx(5.0, abs=0.1)
         assert isinstance(desk.errors["a"], RequestError)
         assert api.names == ["a"]
+
+
+# -- another key ----------------------------------------------------------------------------------
+
+
+async def test_another_key_ends_a_halt(virtual: LoopClock) -> None:
+    """Once the API has taken another key nobody has to wait for the halt to pass."""
+    async with at_work(virtual, MINUTE, api=ScriptedApi(BAD_KEY)) as desk:
+        with pytest.raises(KeyUnusable):
+            await desk.ask("a")
+        assert desk.broker.snapshot().state == "halted"
+        await anyio.sleep(1)
+        desk.broker.key_changed()
+        assert desk.broker.snapshot().state == "open"
+        assert (await desk.ask("b")).status == 200
+        assert virtual.monotonic() < 2
+
+
+@pytest.mark.parametrize("answer", [BAD_KEY, NO_CREDITS, NO_KEY, BLOCKED])
+async def test_what_the_old_key_is_refused_for_is_asked_with_the_new_one(
+    virtual: LoopClock, answer: Answer
+) -> None:
+    """An attempt under way while the key changes is no reason to halt, nor to fail."""
+    late = Answer(answer.status, answer.body, answer.headers, after=2.0)
+    async with at_work(virtual, MINUTE, api=ScriptedApi(late), max_retries=0) as desk:
+        desk.start("a")
+        await anyio.sleep(1)
+        desk.broker.key_changed()
+        await desk.until("a")
+        assert desk.replies["a"].attempts == 2
+        assert desk.broker.snapshot().state == "open"
+
+
+async def test_a_new_key_that_is_refused_later_halts(virtual: LoopClock) -> None:
+    """Only what went before the change is forgiven: the new key can be refused too."""
+    async with at_work(virtual, MINUTE, api=ScriptedApi(default=BAD_KEY)) as desk:
+        desk.broker.key_changed()
+        await anyio.sleep(1)
+        with pytest.raises(KeyUnusable):
+            await desk.ask("a")
+        assert desk.broker.snapshot().state == "halted"
+
+
+async def test_a_pause_by_hand_outlives_the_key(virtual: LoopClock) -> None:
+    """Another key is no reason to send where somebody has said that nothing is to be sent."""
+    async with at_work(virtual, MINUTE, api=ScriptedApi()) as desk:
+        desk.broker.pause("lunch")
+        desk.broker.key_changed()
+        assert desk.broker.snapshot().state == "paused"

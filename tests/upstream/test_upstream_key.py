@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import traceback
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from supervisor.errors import InvalidRequest
 from supervisor.messages import Request
@@ -92,3 +94,21 @@ async def test_no_traceback_holds_the_key() -> None:
         lines = traceback.TracebackException.from_exception(error, capture_locals=True)
         text = "".join(lines.format())
     assert FAKE_KEY not in text
+
+
+def test_every_key_there_was_is_redacted() -> None:
+    """Old ones, the one in use and those that were only tried: none stands in a text any more."""
+    key = Key("0ld-0ld-0ld-0ld")
+    key.change(SecretStr("n3w-n3w-n3w-n3w"))
+    key.hide(SecretStr("n3w-n3w"))
+    text = "0ld-0ld-0ld-0ld, n3w-n3w-n3w-n3w and n3w-n3w"
+    assert key.redact(text) == "***, *** and ***"
+    assert key.authorization() == {"authorization": "Bearer n3w-n3w-n3w-n3w"}
+
+
+def test_fingerprints_tell_keys_apart() -> None:
+    """A fingerprint is the same for the same key, and holds no part of any."""
+    one, same, other = Key(FAKE_KEY), Key(FAKE_KEY), Key(FAKE_KEY + "2")
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert re.fullmatch(r"[0-9a-f]{8}", one.fingerprint)
+    assert Key("").fingerprint == ""

@@ -31,6 +31,11 @@ async def test_health_shows_all_at_a_glance() -> None:
     window = report["windows"][0]
     assert (window["limit"], window["used"], window["fill"]) == ("1 requests / minute", 1, 1.0)
     assert 0 < window["next_free_s"] <= 60
+    assert report["key"] == {
+        "source": "key.file",
+        "fingerprint": "0123abcd",
+        "last_reload": None,
+    }
     assert report["restarts"] == 4
     assert report["broken_plugins"][0]["file"] == "roles/bad.py"
 
