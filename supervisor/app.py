@@ -27,7 +27,7 @@ from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.prices import KNOWN, Price, Prices
 from supervisor.ledger.rows import KEPT
 from supervisor.ledger.sqlite import SqliteLedger
-from supervisor.logs import configure
+from supervisor.logs import configure, redact_crashes
 from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
 from supervisor.private import forget_variables, keep_private
@@ -418,6 +418,7 @@ def run(settings: Settings, *, simulate: bool = False) -> int:
     keep_private()
     in_use = _simulated_key(settings) if simulate else _read_key(settings)
     configure(settings.log.level, settings.log.format, redact=in_use.key.redact)
+    redact_crashes(in_use.key.redact)
     # From here on roles run, and start programs: none of them is to find it.
     forget_variables(NAMES)
     options = {"use_uvloop": sys.platform != "win32"}

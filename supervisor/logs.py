@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -51,6 +53,23 @@ def configure(level: str, form: Format, *, redact: Callable[[str], str]) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def redact_crashes(redact: Callable[[str], str]) -> None:
+    """Keep the key out of the tracebacks of what nobody catches, in any thread.
+
+    Args:
+        redact: Removes the key from a text.
+    """
+
+    def tell(*raised: Any) -> None:
+        if raised[0] is SystemExit:
+            return
+        text = "".join(traceback.format_exception(*raised))
+        print(redact(text), end="", file=sys.stderr, flush=True)
+
+    sys.excepthook = tell
+    threading.excepthook = lambda told: tell(*told[:3])
 
 
 class _Redactor:

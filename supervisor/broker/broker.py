@@ -292,6 +292,9 @@ class Broker:
                 f"no role or client is called {request.traffic_class!r}",
                 hint=f"known are: {', '.join(sorted(self._accounts)) or 'none'}",
             )
+        if self.redact(request.model) != request.model:
+            # It would be written down with what the request used, and shown.
+            raise InvalidRequest("expected model to be the name of a model, got: a key")
         if self._draining:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
         waiting = self._dispatcher.scheduler.waiting(account.owner)

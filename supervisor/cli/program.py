@@ -113,9 +113,13 @@ def _unknown_command(word: str) -> str:
 
 
 def _say(text: str) -> None:
+    # It comes with all of the settings, which only who has something to say needs.
+    from supervisor.config.report import without_keys  # noqa: PLC0415
+
     # Whoever closed stderr does not want to hear it.
     with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+        # An option that is none, or a wrong value of one, may be a key that was pasted.
+        print(without_keys(text), file=sys.stderr, flush=True)
 
 
 def _close_stdout() -> None:

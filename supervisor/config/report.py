@@ -54,7 +54,12 @@ class Report:
     def _redacted(self, line: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):
             line = line.replace(secret, "***")
-        return _LOOKS_LIKE_A_KEY.sub(r"\1\2***", line)
+        return without_keys(line)
+
+
+def without_keys(text: str) -> str:
+    """A text without anything that looks like a key, whoever's it is."""
+    return _LOOKS_LIKE_A_KEY.sub(r"\1\2***", text)
 
 
 def shown(value: object) -> str:
