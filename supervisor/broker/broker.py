@@ -25,7 +25,7 @@ from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
-from supervisor.broker.verdict import Again, final_error, judge
+from supervisor.broker.verdict import final_error, judge
 from supervisor.broker.view import class_snapshot, why
 from supervisor.budget import Budget
 from supervisor.clock import Clock
@@ -363,7 +363,14 @@ class Broker:
 
     def _again(self, entry: Entry, failure: Failure, *, body: bytes, content_type: str) -> None:
         """Queue a failed attempt's request again, or raise its final error."""
-        again = self._judge(entry, failure)
+        again = judge(
+            failure,
+            retries=entry.retries,
+            refusals=entry.refusals,
+            max_retries=self._settings.max_retries,
+            spread=self._spread(),
+            outdated=self._halt.outdated(entry.granted_at),
+        )
         if again is not None and self._draining:
             raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
         if again is None:
@@ -384,18 +391,6 @@ class Broker:
             text=failure.text,
         )
         self._dispatcher.retry(entry, again.delay)
-
-    def _judge(self, entry: Entry, failure: Failure) -> Again | None:
-        # What an earlier key was refused for is asked again with the one there is now.
-        if failure.kind in HALTING and self._halt.outdated(entry.granted_at):
-            return Again(0.0)
-        return judge(
-            failure,
-            retries=entry.retries,
-            refusals=entry.refusals,
-            max_retries=self._settings.max_retries,
-            spread=self._spread(),
-        )
 
     def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
         """The key is unusable: everybody who waits is told now, waiting would never help."""

@@ -11,7 +11,7 @@ from supervisor.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from supervisor.upstream.failures import Failure, FailureKind
+from supervisor.upstream.failures import HALTING, Failure, FailureKind
 from supervisor.upstream.retry import retry_delay
 
 MOST_REFUSALS = 20
@@ -38,7 +38,13 @@ class Again:
 
 
 def judge(
-    failure: Failure, *, retries: int, refusals: int, max_retries: int, spread: float
+    failure: Failure,
+    *,
+    retries: int,
+    refusals: int,
+    max_retries: int,
+    spread: float,
+    outdated: bool = False,
 ) -> Again | None:
     """Decide whether a failed attempt is repeated.
 
@@ -48,10 +54,14 @@ def judge(
         refusals: Refusals for quota so far, this one included.
         max_retries: Most retries.
         spread: Random number in [0, 1).
+        outdated: Whether it may have gone with a key that another has taken the place of.
 
     Returns:
         None when the failure is final.
     """
+    if outdated and failure.kind in HALTING:
+        # What the old key was refused for is asked again with the one there is now.
+        return Again(0.0)
     if failure.final:
         return None
     if failure.kind is FailureKind.QUOTA:

@@ -11,8 +11,8 @@ from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
 from supervisor.jobs.job import JobsSnapshot, RoleJobs
 from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
 from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
-from supervisor.web.spending import budget_state
 from supervisor.upstream.reload import KeySnapshot
+from supervisor.web.spending import budget_state
 
 
 def brief(broker: BrokerSnapshot, *, version: str, uptime: float) -> dict[str, Any]:

@@ -64,12 +64,12 @@ class Evidence:
         place = f"{method} {path}"
         try:
             connection.request(method, path, body or None, dict(headers or {}))
-            response = connection.getresponse()
-            self.add(place, f"{response.status} {response.reason} {response.getheaders()}")
-            try:
-                text = response.read() if most < 0 else response.read1(most)
-            except http.client.IncompleteRead as cut:
-                text = cut.partial
+            with connection.getresponse() as response:
+                self.add(place, f"{response.status} {response.reason} {response.getheaders()}")
+                try:
+                    text = response.read() if most < 0 else response.read1(most)
+                except http.client.IncompleteRead as cut:
+                    text = cut.partial
             return self.add(place, text)
         except (OSError, http.client.HTTPException) as error:
             return self.add(place, repr(error))

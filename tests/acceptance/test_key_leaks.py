@@ -188,7 +188,8 @@ def look_everywhere(evidence: Evidence, house: Process, folder: Path) -> None:
     commands = [("status", "--json", here), ("keys", here), ("doctor", "--json", here)]
     with ThreadPoolExecutor() as threads:
         run = partial(command, evidence, folder, key=KEY)
-        assert list(threads.map(lambda words: run(*words), commands)) == [0, 0, 1]
+        running = [threads.submit(run, *words) for words in commands]
+        assert [one.result() for one in running] == [0, 0, 1]
 
 
 def test_no_way_out(tmp_path: Path, cores: None) -> None:
