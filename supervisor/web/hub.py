@@ -18,8 +18,8 @@ from supervisor.memory.words import Index
 from supervisor.messages import JsonValue
 from supervisor.team.snapshot import TeamSnapshot
 from supervisor.upstream.outcome import Outcome
-from supervisor.web.presence import Presence
 from supervisor.upstream.reload import KeySnapshot, Reload
+from supervisor.web.presence import Presence
 
 
 class JobDesk(Protocol):
