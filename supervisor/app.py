@@ -219,6 +219,8 @@ class House:
             ChildSpec("reload", self.team.watch),
             ChildSpec("watchdog", self._watchdog.run),
             ChildSpec("memory", self._memory.run),
+            # Nothing depends on it, so its crash restarts it alone.
+            *self._ssh(),
         )
         return Supervisor("supervisor", children, policy=Policy(strategy="rest_for_one"))
 
@@ -256,6 +258,15 @@ class House:
             tasks.start_soon(app.state.live.run)
             tasks.start_soon(self.hub.presence.run)
             task_status.started()
+
+    def _ssh(self) -> tuple[ChildSpec, ...]:
+        """The SSH door, where it is set up."""
+        if self._settings.ssh.authorized_keys is None:
+            return ()
+        # asyncssh, prompt_toolkit and rich: only this needs them.
+        from supervisor.terminal.ssh_chat import serve_chat  # noqa: PLC0415
+
+        return (ChildSpec("ssh", partial(serve_chat, self._settings, port=lambda: self.port)),)
 
     def _add_clients(self) -> None:
         self.broker.set_class(TrafficClass("gateway", priority=Priority.MEDIUM))

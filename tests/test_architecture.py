@@ -155,6 +155,9 @@ def test_pure_files_are_found() -> None:
 IMPORTER = """
 import importlib, json, sys, threading
 
+# It starts the system's linker to see which libraries there are; that is not ours to mend.
+import asyncssh
+
 effects = []
 
 def watch(event, args):

@@ -14,9 +14,10 @@ from cyclopts import Parameter
 from supervisor.cli.flag import Flag
 from supervisor.cli.output import talk
 from supervisor.cli.place import HERE, Place
-from supervisor.cli.question import Choice, house_of, once, person, read_question
+from supervisor.cli.question import Choice, once, person, read_question
 from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError
+from supervisor.terminal.house import house_of
 from supervisor.terminal.once import Format
 from supervisor.terminal.reports import sessions_text
 from supervisor.terminal.sessions import Sessions

@@ -12,11 +12,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from supervisor.cli.output import talk
-from supervisor.config.settings import CHAT, Settings
+from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError
 from supervisor.terminal.clean import clean
-from supervisor.terminal.failure import address_of
-from supervisor.terminal.house import House
+from supervisor.terminal.house import house_of
 from supervisor.terminal.once import Format, ask_once
 from supervisor.terminal.session import Session
 from supervisor.terminal.sessions import Sessions
@@ -81,21 +80,6 @@ def person() -> str:
     except (KeyError, OSError):
         # A container may run under a number that has no name.
         return "somebody"
-
-
-def house_of(settings: Settings) -> House:
-    """The way to the supervisor that the settings mean."""
-    web = settings.web
-    token = web.token.get_secret_value() if web.token else _own_token(settings)
-    return House(address_of(web.host, web.port), token=token)
-
-
-def _own_token(settings: Settings) -> str:
-    """The token of the client `chat`, for a house where clients have tokens and nobody else."""
-    client = settings.clients.get(CHAT.name)
-    if client is None or client.token_env is None:
-        return ""
-    return settings.client_tokens()[CHAT.name].get_secret_value()
 
 
 def read_question(given: str | None) -> str | None:

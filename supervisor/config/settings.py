@@ -48,6 +48,10 @@ _Seconds = Annotated[float, PlainValidator(value.duration(zero=True))]
 _SomeSeconds = Annotated[float, PlainValidator(value.duration(zero=False))]
 _Truth = Annotated[bool, PlainValidator(value.truth)]
 _Count = Annotated[int, PlainValidator(value.whole_number(least=1))]
+_Host = Annotated[
+    str, PlainValidator(value.plain_text("a host name or an IP address", r"[\w.:-]+"))
+]
+_Port = Annotated[int, PlainValidator(value.whole_number(least=0, most=65535))]
 _Level = Literal["debug", "info", "warning", "error"]
 _Format = Literal["auto", "json", "console"]
 _AtEnd = Literal["wait", "refuse"]
@@ -128,12 +132,26 @@ class WebSettings(_Table):
         max_body: Largest request body in bytes.
     """
 
-    host: Annotated[
-        str, PlainValidator(value.plain_text("a host name or an IP address", r"[\w.:-]+"))
-    ] = "127.0.0.1"
-    port: Annotated[int, PlainValidator(value.whole_number(least=0, most=65535))] = 8420
+    host: _Host = "127.0.0.1"
+    port: _Port = 8420
     token: Annotated[SecretStr | None, PlainValidator(value.token), Field(exclude=True)] = None
     max_body: Annotated[int, PlainValidator(value.size)] = 20 * 2**20
+
+
+class SshSettings(_Table):
+    """The SSH door; it is closed unless `authorized_keys` is set.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        authorized_keys: The public keys of those who may log in; None for no SSH at all.
+        host_key: The server's own key, made at the first start; None for beside the store.
+    """
+
+    host: _Host = "127.0.0.1"
+    port: _Port = 8422
+    authorized_keys: Annotated[Path, PlainValidator(value.file)] | None = None
+    host_key: Annotated[Path, PlainValidator(value.file)] | None = None
 
 
 class StoreSettings(_Table):
@@ -299,6 +317,7 @@ class Settings(_Table):
         quota: What the key may send.
         web: The HTTP door.
         store: Where things are written down.
+        ssh: The SSH door.
         log: What is written to standard error.
         memory: What is kept indexed.
         sandbox: Where roles run commands.
@@ -317,6 +336,7 @@ class Settings(_Table):
     quota: QuotaSettings = QuotaSettings()
     web: WebSettings = WebSettings()
     store: StoreSettings = StoreSettings()
+    ssh: SshSettings = SshSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
     sandbox: SandboxSettings = SandboxSettings()

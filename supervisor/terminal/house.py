@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import httpx
 
+from supervisor.config.settings import CHAT, Settings
 from supervisor.errors import NotRunning, RequestError
-from supervisor.terminal.failure import checked, no_answer, refused, silence
+from supervisor.terminal.failure import address_of, checked, no_answer, refused, silence
 from supervisor.upstream.document import read_json
 from supervisor.upstream.sse import EventSplitter
 
@@ -181,6 +182,26 @@ class House:
             ) from error
         except ValueError as error:
             raise NotRunning(f"{self.address} answers with something else: {error}") from error
+
+
+def house_of(settings: Settings, *, port: int | None = None) -> House:
+    """The way to the supervisor that the settings mean.
+
+    Args:
+        settings: Tell its address and the token.
+        port: Where it listens indeed; None for where the settings say.
+    """
+    web = settings.web
+    token = web.token.get_secret_value() if web.token else _own_token(settings)
+    return House(address_of(web.host, web.port if port is None else port), token=token)
+
+
+def _own_token(settings: Settings) -> str:
+    """The token of the client `chat`, for a house where clients have tokens and nobody else."""
+    client = settings.clients.get(CHAT.name)
+    if client is None or client.token_env is None:
+        return ""
+    return settings.client_tokens()[CHAT.name].get_secret_value()
 
 
 def _json(raw: bytes) -> Any:

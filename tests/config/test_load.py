@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor.config import RolesSettings, Settings, known_keys, load_settings
-from supervisor.config.settings import MemorySettings
+from supervisor.config.settings import MemorySettings, SshSettings
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
 from tests.config.conftest import Project
@@ -39,6 +39,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "web.host": ("a b", "a host name or an IP address"),
     "web.port": (65536, "a whole number from 0 to 65535"),
     "web.max_body": ("big", 'a size such as "20MiB"'),
+    "ssh.host": ("a b", "a host name or an IP address"),
+    "ssh.port": ("ssh", "a whole number from 0 to 65535"),
+    "ssh.authorized_keys": (5, "the path of a file"),
+    "ssh.host_key": ("", "the path of a file"),
     "store.url": ("mysql://host/name", '"sqlite:///PATH" or "postgresql://'),
     "log.level": ("loud", 'one of "debug", "info", "warning", "error"'),
     "log.format": ("xml", 'one of "auto", "json", "console"'),
@@ -74,7 +78,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),
 }
 TABLES = [
-    *("upstream", "key", "quota", "web", "store", "log", "memory", "roles", "clients"),
+    *("upstream", "key", "quota", "web", "store", "ssh", "log", "memory", "roles", "clients"),
     *("roles.sales", "clients.sales"),
 ]
 
@@ -334,12 +338,9 @@ def test_no_part_of_a_key_is_shown(project: Project, secret: str) -> None:
         except ConfigError as error:
             shown = f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
         else:
-            # Any text names a model or a folder; these are what somebody said they are.
-            shown = repr(
-                settings.model_copy(
-                    update={"model": "", "roles": RolesSettings(), "memory": MemorySettings()}
-                )
-            )
+            # Any text names a model or a file; these are what somebody said they are.
+            paths = {"roles": RolesSettings(), "memory": MemorySettings(), "ssh": SshSettings()}
+            shown = repr(settings.model_copy(update={"model": "", **paths}))
         assert "not-a-real-key" not in shown, (toml_text, overrides, env_file, environ)
 
 

@@ -1,0 +1,108 @@
+"""Tokens and money for people: by day, class and model, budgets, and where it leads. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from supervisor.terminal.text import table
+
+By = Literal["day", "role", "model"]
+EVERY: tuple[By, ...] = ("day", "role", "model")
+
+_COUNTS = ("attempts", "answered", "refused", "prompt", "cached", "completion", "reasoning")
+_FIELDS: Mapping[By, str] = {"day": "day", "role": "traffic_class", "model": "model"}
+_HEADS: Mapping[By, str] = {"day": "day", "role": "who", "model": "model"}
+
+
+def usage_text(document: Mapping[str, Any]) -> str:
+    """What was used, as a table, with budgets and forecast.
+
+    Args:
+        document: What `/api/usage` answers.
+    """
+    if not document["usage"]:
+        return "nothing was used yet"
+    return f"{rendered(summed(document['usage'], EVERY))}\n\n{outlook(document)}"
+
+
+def summed(rows: Sequence[dict[str, Any]], groups: Sequence[By]) -> list[dict[str, Any]]:
+    """Rows of usage with those that are equal in these groups put together, in their order.
+
+    Args:
+        rows: As `/api/usage` gives them.
+        groups: What tells them apart.
+    """
+    sums: defaultdict[tuple[Any, ...], dict[str, Any]] = defaultdict(dict)
+    for row in rows:
+        total = sums[tuple(row[_FIELDS[group]] for group in groups)]
+        total.update({_FIELDS[group]: row[_FIELDS[group]] for group in groups})
+        for name in (*_COUNTS, "cost"):
+            total[name] = total.get(name, 0) + row[name]
+    return list(sums.values())
+
+
+def rendered(rows: Sequence[dict[str, Any]], groups: Sequence[By] = EVERY) -> str:
+    """Rows of usage as a table with their sum.
+
+    Args:
+        rows: As `summed` gives them.
+        groups: What tells them apart.
+    """
+    lines = [cells(row, groups) for row in rows]
+    total: list[object] = ["total", *[""] * (len(groups) - 1)]
+    total += [sum(row[name] for row in rows) for name in _COUNTS]
+    total.append(f"{sum(row['cost'] for row in rows):.4f}")
+    return table(heads(groups), [*lines, total], right=(*_COUNTS, "usd"))
+
+
+def heads(groups: Sequence[By]) -> tuple[str, ...]:
+    """The titles of the columns.
+
+    Args:
+        groups: What tells the rows apart.
+    """
+    return (*(_HEADS[group] for group in groups), *_COUNTS, "usd")
+
+
+def cells(row: Mapping[str, Any], groups: Sequence[By]) -> list[object]:
+    """A row as the cells below those titles.
+
+    Args:
+        row: As `summed` gives it.
+        groups: What tells the rows apart.
+    """
+    return [
+        *(row[_FIELDS[group]] or "-" for group in groups),
+        *(row[name] for name in _COUNTS),
+        f"{row['cost']:.4f}",
+    ]
+
+
+def outlook(document: Mapping[str, Any]) -> str:
+    """Budgets and forecast as lines.
+
+    Args:
+        document: As `/api/usage` gives it.
+    """
+    lines = [_budget(one) for one in document["budgets"]]
+    ahead = document["forecast"]
+    lines.append(
+        f"{ahead['burn_usd_per_hour']:.4f} usd / hour of late; this month "
+        f"{ahead['month_usd']:.4f} usd so far, {ahead['month_total_usd']:.2f} usd if it goes on so"
+    )
+    return "\n".join(lines)
+
+
+def _budget(one: Mapping[str, Any]) -> str:
+    end = "lasts until its end" if one["runs_out"] is None else f"ends {_moment(one['runs_out'])}"
+    return (
+        f"budget of {one['of']}: {one['spent_usd']:.4f} of {one['budget']} spent, "
+        f"{one['left_usd']:.4f} left until {_moment(one['ends'])}; {end}"
+    )
+
+
+def _moment(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M UTC")
