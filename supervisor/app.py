@@ -21,7 +21,9 @@ from anyio.abc import TaskStatus
 from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.key import NAMES
+from supervisor.config.schedule import named
 from supervisor.config.settings import CHAT, Settings
+from supervisor.jobs.schedules import Schedules
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.prices import KNOWN, Price, Prices
@@ -132,6 +134,10 @@ class House:
             stores=Stores(jobs_url, states, self._memory),
             sandbox=_sandbox(settings, states),
         )
+        desk = Desk(self.team)
+        self._schedules = Schedules(
+            named(settings.schedule), desk=desk, timetable=self.team.jobs.timetable, clock=clock
+        )
         self._watchdog = Watchdog(
             Watch(folders=(settings.roles.directory.absolute(),), culprit=self._culprit)
         )
@@ -139,7 +145,8 @@ class House:
             settings=settings,
             broker=self.broker,
             keys=self.keys,
-            jobs=Desk(self.team),
+            jobs=desk,
+            schedules=self._schedules,
             team=self.team,
             ledger=ledger,
             memory=self._memory,
@@ -215,6 +222,7 @@ class House:
             ChildSpec("keys", self.keys.run),
             ChildSpec("roles", self.team.run, shutdown=15.0),
             ChildSpec("jobs", self.team.jobs.run, shutdown=15.0),
+            ChildSpec("schedule", self._schedules.run),
             ChildSpec("web", self._serve, shutdown=15.0),
             ChildSpec("reload", self.team.watch),
             ChildSpec("watchdog", self._watchdog.run),

@@ -22,6 +22,7 @@
     │   └── RoleUnavailable         the role is stopped or has failed
     └── JobError                    a job
         ├── UnknownJob              no job of that id
+        ├── UnknownSchedule         no schedule of that name
         ├── InvalidJobInput         the input is not what the role takes
         ├── JobFailed               the role says it cannot be done
         ├── JobPoisoned             it made its role crash each time it ran
@@ -209,6 +210,10 @@ class JobError(SupervisorError):
 
 class UnknownJob(JobError):
     """No job of that id."""
+
+
+class UnknownSchedule(JobError):
+    """No schedule of that name."""
 
 
 class InvalidJobInput(JobError):

@@ -7,9 +7,10 @@ from urllib.parse import quote, urlencode
 from cyclopts import App
 
 from supervisor.cli.connection import Connection
-from supervisor.cli.flag import AsJson
+from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.errors import ConfigError
 from supervisor.terminal.job_text import jobs_table
 
 jobs = App(name="jobs", help="List jobs; show, cancel or retry one.", result_action="return_value")
@@ -68,14 +69,34 @@ def cancel(job: str, /, *, place: Place = HERE) -> None:
 
 
 @jobs.command
-def retry(job: str, /, *, place: Place = HERE) -> None:
-    """Run a failed or cancelled job again; what it was answered is not asked again.
+def retry(
+    job: str | None = None,
+    /,
+    *,
+    failed: Flag = False,
+    poisoned: Flag = False,
+    role: str | None = None,
+    place: Place = HERE,
+) -> None:
+    """Run a failed or cancelled job again, or all failed; what was answered is not asked again.
 
     Args:
         job: Its id.
+        failed: All that have failed, but for those that made their role crash each time.
+        poisoned: All that made their role crash each time.
+        role: Of all those only this role's.
         place: Which supervisor.
     """
-    _act(job, "retry", place=place)
+    if (job is None) != (failed or poisoned) or (job is not None and role is not None):
+        raise ConfigError("expected a job's id, or --failed or --poisoned, perhaps with --role")
+    if job is not None:
+        _act(job, "retry", place=place)
+        return
+    connection, count = Connection(place.settings()), 0
+    for kind in [False] * failed + [True] * poisoned:
+        wanted = {"poisoned": kind} | ({} if role is None else {"role": role})
+        count += connection.post("/api/jobs/retry", wanted)["retried"]
+    talk(f"{count} jobs are queued again")
 
 
 def _act(job: str, action: str, *, place: Place) -> None:

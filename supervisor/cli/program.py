@@ -24,6 +24,7 @@ _COMMANDS = (
     ("submit", "submit:submit", "Give a job to a role and print its result."),
     ("review", "review:review", "Review a diff, a range of commits, or a code job's branch."),
     ("jobs", "jobs:jobs", "List jobs; show, cancel or retry one."),
+    ("schedules", "schedules:schedules", "List schedules; run one now."),
     ("chat", "chat:chat", "Talk with the model in this terminal."),
     ("ask", "ask:ask", "Ask the model one question and print the answer."),
     ("status", "status:status", "Show roles, queue and quota."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
@@ -30,6 +31,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             yield from _limits((section, name, "ceiling"), table.ceiling or ())
     yield from _prices(settings)
     yield from _tokens(settings)
+    yield from _schedules(settings)
     if not is_loopback(settings.web.host) and settings.web.token is None:
         yield (
             ("web", "host"),
@@ -119,6 +121,17 @@ def _limits(place: Place, limits: Sequence[Limit]) -> Iterator[Contradiction]:
                 place,
                 f'expected every limit of {key} to be within reach, got: "{short}", which can '
                 f'never be reached under "{long}"; drop the first or raise the second',
+            )
+
+
+def _schedules(settings: Settings) -> Iterator[Contradiction]:
+    names = [each.name for each in settings.schedule if each.name is not None]
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield (
+                ("schedule",),
+                f'expected every [[schedule]] to have a name of its own, got: "{name}" '
+                f"{times} times; rename all but one",
             )
 
 

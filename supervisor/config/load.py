@@ -29,7 +29,7 @@ from supervisor.config.variables import Environment, read_environment
 CONFIG_FILE = "config.toml"
 _TOKEN = ("web", "token")
 _SECRET_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_EXPECTATIONS = {"model_type": "a table", "dict_type": "a table"}
+_EXPECTATIONS = {"model_type": "a table", "dict_type": "a table", "missing": "given"}
 
 
 def load_settings(

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
+from supervisor.config.schedule import ScheduleSettings
 from supervisor.config.settings import (
     ClientSettings,
     PriceSettings,
@@ -20,11 +21,15 @@ _NAMED: Mapping[str, type[BaseModel]] = {
     "clients": ClientSettings,
     "prices": PriceSettings,
 }
+_LISTED: Mapping[str, type[BaseModel]] = {"schedule": ScheduleSettings}
 _SECRET_WORDS = ("key", "token", "secret", "password")
 
 
 def known_keys() -> tuple[str, ...]:
-    """All keys by their dotted name, with NAME for the name of a role, client or model."""
+    """All keys by their dotted name, with NAME for the name of a role, client or model.
+
+    `schedule[].cron` is a key of every table of a list.
+    """
     return tuple(_walk(Settings, ""))
 
 
@@ -63,6 +68,8 @@ def _where_secrets_go(place: tuple[str, ...]) -> str:
 
 
 def _model(section: str) -> type[BaseModel] | None:
+    if section in _LISTED:
+        return _LISTED[section]
     field = Settings.model_fields.get(section)
     kind = field.annotation if field else None
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
@@ -72,7 +79,7 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterable[str]:
     for name in model.model_fields:
         inner = _model(name) if not prefix else None
         if inner:
-            yield from _walk(inner, f"{name}.")
+            yield from _walk(inner, f"{name}[]." if name in _LISTED else f"{name}.")
         if name in _NAMED and not prefix:
             yield from _walk(_NAMED[name], f"{name}.NAME.")
         elif not inner:

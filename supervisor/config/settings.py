@@ -25,6 +25,7 @@ from pydantic import (
 
 from supervisor.config import value
 from supervisor.config.key import KeySource
+from supervisor.config.schedule import ScheduleSettings
 from supervisor.config.secrets import Secrets
 from supervisor.errors import ConfigError
 from supervisor.limits import Limit
@@ -325,6 +326,7 @@ class Settings(_Table):
         prices: What models cost where the API does not say it, by model.
         roles: The roles.
         clients: The gateway's clients by name.
+        schedule: Jobs that are handed in by the clock.
         simulator: Settings of the simulated API, which validates them itself; never shown either.
     """
 
@@ -344,6 +346,10 @@ class Settings(_Table):
     prices: Mapping[str, PriceSettings] = Field(default_factory=dict[str, PriceSettings])
     roles: RolesSettings = RolesSettings()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+    schedule: Annotated[
+        tuple[ScheduleSettings, ...],
+        BeforeValidator(value.list_of(dict, ScheduleSettings, expectation="a list of tables")),
+    ] = ()
     simulator: Annotated[Mapping[str, JsonValue], PlainValidator(value.plain_table)] = Field(
         default_factory=dict[str, JsonValue], repr=False, exclude=True
     )

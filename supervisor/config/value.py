@@ -15,10 +15,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr
 
 from supervisor.budget import Budget
+from supervisor.cron import Cron, parse_zone
 from supervisor.limits import EXPECTED, Limit, parse_duration
 from supervisor.messages import JsonValue, Priority
 
@@ -242,6 +244,23 @@ def token(value: object) -> SecretStr:
     if isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value:
         return SecretStr(value)
     raise ValueError("printable ASCII without spaces")
+
+
+def cron(value: object) -> str:
+    """Read a cron expression."""
+    return Cron.parse(value, ZoneInfo("UTC")).text
+
+
+def zone(value: object) -> ZoneInfo:
+    """Read the name of a time zone."""
+    return value if isinstance(value, ZoneInfo) else parse_zone(value)
+
+
+def plain_value(value: Any) -> JsonValue:
+    """Read a value that somebody else validates, as `plain_table` does."""
+    if value is None or _is_plain(value):
+        return cast("JsonValue", value)
+    raise ValueError("text, a number, true, false, a list or a table, without dates")
 
 
 def plain_table(value: Any) -> dict[str, JsonValue]:

@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from supervisor.errors import JobPoisoned
 from supervisor.messages import Cost, JsonValue
+
+POISONED = f"{JobPoisoned.__name__}: "
+"""What the error of a job begins with that was set aside."""
 
 
 class JobStatus(StrEnum):
@@ -68,6 +72,11 @@ class Job:
     runs: int
     retries: int
     cost: Cost
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether it was set aside because it made its role crash each time it ran."""
+        return self.status is JobStatus.FAILED and (self.error or "").startswith(POISONED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

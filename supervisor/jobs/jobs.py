@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -20,6 +20,7 @@ from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs, new_job_
 from supervisor.jobs.runner import Execute, Runner
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
+from supervisor.jobs.timetable import Timetable
 from supervisor.messages import Cost, JsonValue
 
 log = structlog.get_logger("supervisor.jobs")
@@ -193,6 +194,11 @@ class Jobs:
             partial(table.select_newest, role=role, status=status, limit=limit)
         )
 
+    @property
+    def timetable(self) -> Timetable:
+        """How far the schedules have come; usable while this runs."""
+        return Timetable(self._store)
+
     async def set_cost(self, job_id: str, cost: Cost) -> None:
         """Write down what a job's own answers have cost so far.
 
@@ -226,20 +232,42 @@ class Jobs:
         return await self.get(job_id)
 
     async def retry(self, job_id: str) -> Job:
-        """Run a failed or cancelled job again; answers on record are not asked for again.
+        """Run a failed or cancelled job again, and what it has delegated with the same fate.
 
-        Others stay as they are.
+        Answers on record are not asked for again. Others stay as they are.
 
         Raises:
             UnknownJob: There is none of that id.
             StoreError: The store cannot be used.
         """
-        job, is_back = await self._store.write(partial(table.retry, job_id=job_id))
-        if is_back:
+        job, put_back = await self._store.write(partial(table.retry, job_id=job_id))
+        self._put_back(put_back)
+        return job
+
+    async def retry_failed(self, *, role: str | None = None, poisoned: bool = False) -> int:
+        """Run all failed jobs again.
+
+        Args:
+            role: Only this role's; None for all.
+            poisoned: Those that were set aside, instead of all others.
+
+        Returns:
+            How many go into the queue.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        put_back = await self._store.write(
+            partial(table.retry_failed, role=role, poisoned=poisoned)
+        )
+        self._put_back(put_back)
+        return len(put_back)
+
+    def _put_back(self, jobs: Sequence[table.PutBack]) -> None:
+        for job in jobs:
             log.info("jobs.job_retried", job=job.id, role=job.role)
             self._counts[job.role][JobStatus.QUEUED] += 1
             self._look_at(job.role)
-        return job
 
     async def wait(self, job_id: str) -> Job:
         """Wait until a job has ended.

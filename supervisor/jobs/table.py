@@ -14,7 +14,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from supervisor.errors import UnknownJob
-from supervisor.jobs.job import Job, JobStatus
+from supervisor.jobs.job import POISONED, Job, JobStatus
 from supervisor.jobs.verdict import Ending
 from supervisor.messages import Cost
 
@@ -60,6 +60,7 @@ jobs = sa.Table(
 )
 
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+_ENDED_BADLY = jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED))
 _TICKS_PER_DOLLAR = 10_000_000_000
 
 
@@ -74,6 +75,14 @@ class NewJob:
     priority: int | None
     input: str
     created: float
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """A job that is in the queue again."""
+
+    id: str
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,18 +294,49 @@ def cancel(connection: sa.Connection, job_id: str, *, now: float) -> list[Cancel
     return cancelled
 
 
-def retry(connection: sa.Connection, job_id: str) -> tuple[Job, bool]:
+def retry(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
     """Put a failed or cancelled job back into the queue, at its old place.
 
+    What it has delegated and what failed or was cancelled goes back with it: a delegation is the
+    same job again, which would only fail it once more.
+
     Returns:
-        The job as it stands, and whether this put it back.
+        The job as it stands, and what this put back.
     """
+    put_back = _put_back(connection, [jobs.c.id == job_id], below=_ENDED_BADLY)
+    return select(connection, job_id), put_back
+
+
+def retry_failed(connection: sa.Connection, *, role: str | None, poisoned: bool) -> list[PutBack]:
+    """Put failed jobs back into the queue, each with what it has delegated; see `retry`.
+
+    Args:
+        connection: A connection in a transaction.
+        role: Only this role's; None for all.
+        poisoned: Those that were set aside, instead of all others.
+    """
+    is_poisoned = jobs.c.error.startswith(POISONED, autoescape=True)
+    failed = sa.and_(
+        jobs.c.status == JobStatus.FAILED, is_poisoned if poisoned else sa.not_(is_poisoned)
+    )
+    wanted = [failed] if role is None else [failed, jobs.c.role == role]
+    below = _ENDED_BADLY if poisoned else sa.or_(jobs.c.status == JobStatus.CANCELLED, failed)
+    return _put_back(connection, wanted, below=below)
+
+
+def _put_back(
+    connection: sa.Connection,
+    wanted: Sequence[sa.ColumnElement[bool]],
+    *,
+    below: sa.ColumnElement[bool],
+) -> list[PutBack]:
+    chosen = sa.select(jobs.c.id).where(_ENDED_BADLY, *wanted).cte("chosen", recursive=True)
+    chosen = chosen.union(
+        sa.select(jobs.c.id).where(jobs.c.parent == chosen.c.id, _ENDED_BADLY, below)
+    )
     statement = (
         sa.update(jobs)
-        .where(
-            jobs.c.id == job_id,
-            jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED)),
-        )
+        .where(jobs.c.id.in_(sa.select(chosen.c.id)))
         .values(
             status=JobStatus.QUEUED,
             error=None,
@@ -304,10 +344,9 @@ def retry(connection: sa.Connection, job_id: str) -> tuple[Job, bool]:
             crashes=0,
             retries=jobs.c.retries + 1,
         )
-        .returning(*jobs.c)
+        .returning(jobs.c.id, jobs.c.role)
     )
-    row = connection.execute(statement).mappings().one_or_none()
-    return (select(connection, job_id), False) if row is None else (_job(row), True)
+    return [PutBack(*row) for row in connection.execute(statement)]
 
 
 def _select_one(connection: sa.Connection, job_id: str) -> Job | None:

@@ -302,8 +302,16 @@ class Team:
             UnknownRole: No such role.
             InvalidJobInput: The role does not take this input.
         """
-        value = self._member(role).check_input(job_input)
-        return await self.jobs.submit(role, value, key=key, priority=priority)
+        return await self.jobs.submit(role, self.check(role, job_input), key=key, priority=priority)
+
+    def check(self, role: str, job_input: Any) -> JsonValue:
+        """What a role would get for this input.
+
+        Raises:
+            UnknownRole: No such role.
+            InvalidJobInput: The role does not take this input.
+        """
+        return self._member(role).check_input(job_input)
 
     async def _delegated(
         self, role: str, value: Any, *, key: str, parent: str, priority: int
@@ -418,6 +426,10 @@ class Desk:
         """See `Team.submit`."""
         return await self._team.submit(role, job_input, key=key, priority=priority)
 
+    def check(self, role: str, job_input: JsonValue) -> None:
+        """See `Team.check`."""
+        self._team.check(role, job_input)
+
     async def get(self, job_id: str) -> Job:
         """See `Jobs.get`."""
         return await self._team.jobs.get(job_id)
@@ -435,6 +447,10 @@ class Desk:
     async def retry(self, job_id: str) -> Job:
         """See `Jobs.retry`."""
         return await self._team.jobs.retry(job_id)
+
+    async def retry_failed(self, *, role: str | None, poisoned: bool) -> int:
+        """See `Jobs.retry_failed`."""
+        return await self._team.jobs.retry_failed(role=role, poisoned=poisoned)
 
     async def wait(self, job_id: str) -> Job:
         """See `Jobs.wait`."""

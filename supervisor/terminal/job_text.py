@@ -37,7 +37,7 @@ def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:
         (
             job["id"],
             job["role"],
-            job["status"],
+            "poisoned" if job.get("poisoned") else job["status"],
             datetime.fromtimestamp(job["created"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             job["runs"],
             _short(job["error"] or ""),

@@ -36,6 +36,7 @@ def status_text(report: Mapping[str, Any], painter: Painter) -> str:
     sections.append(_clients(report["clients"]))
     sections.append(_waiting({**report["roles"], **report["clients"]}))
     sections.append(_broken(report["broken_plugins"], painter))
+    sections.append(_unscheduled(report["schedules"], painter))
     return "\n\n".join(section for section in sections if section)
 
 
@@ -104,6 +105,15 @@ def _waiting(classes: Mapping[str, Any]) -> str:
 
 def _broken(broken: list[Mapping[str, Any]], painter: Painter) -> str:
     lines = [f"{one['file']}:{one['line']}: {one['message']}" for one in broken]
+    return "\n".join(painter.paint(line, Color.BAD) for line in lines)
+
+
+def _unscheduled(schedules: Mapping[str, Any], painter: Painter) -> str:
+    lines = (
+        f"schedule {name} cannot hand in its jobs: {one['problem']}"
+        for name, one in schedules.items()
+        if one["problem"]
+    )
     return "\n".join(painter.paint(line, Color.BAD) for line in lines)
 
 

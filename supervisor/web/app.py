@@ -29,6 +29,7 @@ from supervisor.web.page import Page
 from supervisor.web.queue_api import QueueApi
 from supervisor.web.refusal import denied
 from supervisor.web.roles_api import RolesApi
+from supervisor.web.schedules_api import SchedulesApi
 from supervisor.web.static import Static
 
 _ENDPOINTS: tuple[Endpoint, ...] = ("/chat/completions", "/responses")
@@ -78,7 +79,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
     models = Models(hub.models, doorkeeper=doorkeeper, clock=hub.clock)
     health, jobs = HealthApi(hub), JobsApi(hub, closing)
     roles, queue, static = RolesApi(hub), QueueApi(hub, calls), Static()
-    memory, keys = MemoryApi(hub), KeysApi(hub)
+    memory, keys, schedules = MemoryApi(hub), KeysApi(hub), SchedulesApi(hub)
     gateways = (
         Gateway(
             endpoint,
@@ -102,9 +103,12 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
         Route("/api/stats", health.stats),
         Route("/api/jobs", jobs.submit, methods=["POST"]),
         Route("/api/jobs", jobs.list),
+        Route("/api/jobs/retry", jobs.retry_failed, methods=["POST"]),
         Route("/api/jobs/{id}", jobs.get),
         Route("/api/jobs/{id}/cancel", jobs.cancel, methods=["POST"]),
         Route("/api/jobs/{id}/retry", jobs.retry, methods=["POST"]),
+        Route("/api/schedules", schedules.list),
+        Route("/api/schedules/{name}/run", schedules.run, methods=["POST"]),
         Route("/api/memory", memory.sources),
         Route("/api/memory", memory.add, methods=["POST"]),
         Route("/api/search", memory.search),

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
 from supervisor.jobs.job import JobsSnapshot, RoleJobs
+from supervisor.jobs.schedules import ScheduleSnapshot
 from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
 from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
 from supervisor.upstream.reload import KeySnapshot
@@ -72,6 +74,13 @@ def health(
         "broken_plugins": [
             {"file": one.file, "line": one.line, "message": one.message} for one in team.broken
         ],
+    }
+
+
+def scheduled(schedules: Iterable[ScheduleSnapshot]) -> dict[str, Any]:
+    """The schedules at a glance, by name."""
+    return {
+        one.name: {"role": one.role, "next": one.next, "problem": one.problem} for one in schedules
     }
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from supervisor.web.document import document
 from supervisor.web.guard import OPERATOR
-from supervisor.web.health import brief, health
+from supervisor.web.health import brief, health, scheduled
 from supervisor.web.hub import Hub
 from supervisor.web.metrics import exposition
 
@@ -55,6 +55,7 @@ class HealthApi:
                 "broker": hub.broker.snapshot(),
                 "team": hub.team.snapshot(),
                 "jobs": hub.jobs.snapshot(),
+                "schedules": hub.schedules.snapshot(),
             }
         )
 
@@ -69,13 +70,14 @@ class HealthApi:
     def report(self) -> dict[str, Any]:
         """What `/health` and the start page show."""
         hub = self._hub
-        return health(
+        report = health(
             hub.broker.snapshot(),
             hub.team.snapshot(),
             hub.jobs.snapshot(),
             key=hub.keys.snapshot(),
             **self._facts(),
         )
+        return {**report, "schedules": scheduled(hub.schedules.snapshot())}
 
     def _facts(self) -> dict[str, Any]:
         uptime = self._hub.clock.monotonic() - self._hub.started

@@ -13,6 +13,7 @@ from supervisor.broker.broker import Broker
 from supervisor.clock import Clock
 from supervisor.config.settings import Settings
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus
+from supervisor.jobs.schedules import ScheduleSnapshot
 from supervisor.ledger.ledger import Ledger
 from supervisor.memory.words import Index
 from supervisor.messages import JsonValue
@@ -34,8 +35,17 @@ class JobDesk(Protocol):
     ) -> Sequence[Job]: ...
     async def cancel(self, job_id: str) -> Job: ...
     async def retry(self, job_id: str) -> Job: ...
+    async def retry_failed(self, *, role: str | None, poisoned: bool) -> int: ...
     async def wait(self, job_id: str) -> Job: ...
     def snapshot(self) -> JobsSnapshot: ...
+
+
+class Schedules(Protocol):
+    """Jobs that the clock hands in; see `jobs.schedules.Schedules`."""
+
+    def snapshot(self) -> Sequence[ScheduleSnapshot]: ...
+    async def run_now(self, name: str) -> Job: ...
+    async def last_status(self, name: str) -> JobStatus | None: ...
 
 
 class Team(Protocol):
@@ -100,6 +110,7 @@ class Hub:
         broker: The only way to the key.
         keys: The key itself, of which nothing is shown.
         jobs: Durable jobs.
+        schedules: Jobs that the clock hands in.
         team: Roles at work.
         ledger: What was used.
         memory: What is indexed.
@@ -117,6 +128,7 @@ class Hub:
     broker: Broker
     keys: Keys
     jobs: JobDesk
+    schedules: Schedules
     team: Team
     ledger: Ledger
     memory: Index

@@ -68,6 +68,22 @@ def read_new_job(body: bytes) -> NewJob:
     return NewJob(role, document["input"], key or "", _priority(document.get("priority")))
 
 
+def read_retry(body: bytes) -> tuple[str | None, bool]:
+    """Which failed jobs `POST /api/jobs/retry` is about: of which role, and whether the poisoned.
+
+    Raises:
+        InvalidRequest: It says something else.
+    """
+    document = read_object(body)
+    unknown = sorted(document.keys() - {"role", "poisoned"})
+    role, poisoned = document.get("role"), document.get("poisoned", False)
+    if unknown or not isinstance(role, str | None) or not isinstance(poisoned, bool):
+        raise InvalidRequest(
+            f'expected {{"role": NAME, "poisoned": true or false}}, got: {_shown(document)}'
+        )
+    return role, poisoned
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """A JSON object; an empty body is an empty one.
 

@@ -15,10 +15,11 @@ from supervisor.web.document import document
 from supervisor.web.hangup import until_hangup
 from supervisor.web.hub import Hub
 from supervisor.web.inbound import read_body
-from supervisor.web.job_form import read_new_job, read_selection, read_wait
+from supervisor.web.job_form import read_new_job, read_retry, read_selection, read_wait
 from supervisor.web.refusal import denied
 
 _BULKY = frozenset({"input", "result", "detail"})
+_MOST = 64 * 1024
 _RETRIABLE = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 
 
@@ -48,7 +49,7 @@ class JobsApi:
         new = read_new_job(body or b"")
         self._require_role(new.role)
         job = await self._hub.jobs.submit(new.role, new.input, key=new.key, priority=new.priority)
-        return document(job, status=202, headers={"location": f"/api/jobs/{job.id}"})
+        return document(shown(job), status=202, headers={"location": f"/api/jobs/{job.id}"})
 
     async def get(self, request: Request) -> Response:
         """Show a job; with `?wait=30s` once it has ended or the time is over.
@@ -61,11 +62,11 @@ class JobsApi:
         seconds = read_wait(request.query_params)
         job = await self._hub.jobs.get(job_id)
         if seconds is None or job.status.ended:
-            return document(job)
+            return document(shown(job))
         await request.body()
         # The client may be gone by now; then this goes nowhere, which is what it should.
         ended = await until_hangup(request.receive, self._ended(job_id, seconds))
-        return document(ended or job)
+        return document(shown(ended or job))
 
     async def list(self, request: Request) -> Response:
         """List jobs, newest first, without what they were given and what came out.
@@ -83,7 +84,7 @@ class JobsApi:
         Raises:
             UnknownJob: No such job.
         """
-        return document(await self._hub.jobs.cancel(request.path_params["id"]))
+        return document(shown(await self._hub.jobs.cancel(request.path_params["id"])))
 
     async def retry(self, request: Request) -> Response:
         """Run a failed or cancelled job again; what it was answered is not asked again.
@@ -100,7 +101,18 @@ class JobsApi:
                 code="not_retriable",
                 hint="only a failed or cancelled job can be run again",
             )
-        return document(await self._hub.jobs.retry(job.id))
+        return document(shown(await self._hub.jobs.retry(job.id)))
+
+    async def retry_failed(self, request: Request) -> Response:
+        """Run all failed jobs again, or those of one role; or those that are poisoned.
+
+        Raises:
+            InvalidRequest: The body says something else.
+        """
+        body = await read_body(request.receive, declared=None, most=_MOST)
+        role, poisoned = read_retry(body or b"")
+        count = await self._hub.jobs.retry_failed(role=role, poisoned=poisoned)
+        return document({"retried": count})
 
     async def _ended(self, job_id: str, seconds: float) -> Job:
         with self._closing.at_most(seconds):
@@ -120,5 +132,10 @@ class JobsApi:
             )
 
 
+def shown(job: Job) -> dict[str, object]:
+    """A job as JSON."""
+    return {**asdict(job), "poisoned": job.poisoned}
+
+
 def _summary(job: Job) -> dict[str, object]:
-    return {name: value for name, value in asdict(job).items() if name not in _BULKY}
+    return {name: value for name, value in shown(job).items() if name not in _BULKY}

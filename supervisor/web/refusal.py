@@ -28,6 +28,7 @@ from supervisor.errors import (
     SupervisorError,
     UnknownJob,
     UnknownRole,
+    UnknownSchedule,
     UpstreamError,
 )
 
@@ -40,6 +41,7 @@ HeaderList = list[tuple[bytes, bytes]]
 _STATUSES: tuple[tuple[type[SupervisorError], int], ...] = (
     (UnknownRole, 404),
     (UnknownJob, 404),
+    (UnknownSchedule, 404),
     (InvalidJobInput, 422),
     (PluginInvalid, 422),
     (RoleUnavailable, 409),

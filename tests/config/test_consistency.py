@@ -29,6 +29,7 @@ def found(**tree: Any) -> list[str]:
         {"web": {"host": "0.0.0.0", "token": "t"}},
         {"web": {"host": "::1"}},
         {"clients": {"a": {"token_env": "A"}, "b": {"token_env": "B"}}},
+        {"schedule": [{"cron": "@daily", "role": "a"}, {"cron": "@daily", "role": "a"}]},
     ],
 )
 def test_nothing_to_say(tree: dict[str, Any]) -> None:
@@ -100,6 +101,15 @@ def test_one_variable_for_two_clients() -> None:
         "clients.b.token_env: expected clients.b.token_env to name a variable of its own, "
         'got: "T", which clients.a has too'
     )
+
+
+def test_one_name_for_two_schedules() -> None:
+    """A schedule's name is what its moments are remembered by; two cannot share one."""
+    twice = {"cron": "@daily", "role": "a", "name": "n"}
+    assert found(schedule=[twice, twice]) == [
+        "schedule: expected every [[schedule]] to have a name of its own, "
+        'got: "n" 2 times; rename all but one'
+    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

@@ -76,6 +76,13 @@ WRONG: dict[str, tuple[Any, str]] = {
         }.items()
     },
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),
+    "schedule[].cron": ("60 * * * *", 'five fields, "minute hour day month weekday"'),
+    "schedule[].role": ("The CEO", "the name of a role"),
+    "schedule[].input": ([None, "a date"], "text, a number, true, false, a list or a table"),
+    "schedule[].name": ("Every Day", "lower-case letters, digits"),
+    "schedule[].timezone": ("Mars/Olympus", "the name of a time zone"),
+    "schedule[].priority": ("highest", 'one of "urgent", "high"'),
+    "schedule[].missed": ("twice", 'one of "once", "skip"'),
 }
 TABLES = [
     *("upstream", "key", "quota", "web", "store", "ssh", "log", "memory", "roles", "clients"),
@@ -85,6 +92,11 @@ TABLES = [
 
 def toml(key: str, value: Any) -> str:
     """A file that sets one key; JSON's values are TOML's too."""
+    if key.startswith("schedule[]"):
+        table = {"cron": "@daily", "role": "sales"} | {key.rpartition(".")[2]: value}
+        lines = [f"{name} = {json.dumps(item)}" for name, item in table.items()]
+        # A date is what TOML has and JSON has not.
+        return "\n".join(["[[schedule]]", *lines]).replace('[null, "a date"]', "2026-01-01")
     parts = key.replace("NAME", "sales").partition("[")[0].split(".")
     return ".".join(parts) + " = " + json.dumps(value)
 
@@ -94,7 +106,8 @@ def toml(key: str, value: Any) -> str:
 
 def test_a_wrong_value_is_known_for_every_key() -> None:
     """No key is left out of the test below; the token has one of its own."""
-    assert {key.partition("[")[0] for key in WRONG} == set(known_keys()) - {"web.token"}
+    listed = {key if "[]" in key else key.partition("[")[0] for key in WRONG}
+    assert listed == set(known_keys()) - {"web.token"}
 
 
 @pytest.mark.parametrize("key", WRONG)
@@ -102,9 +115,11 @@ def test_wrong_value(project: Project, key: str) -> None:
     """A wrong value is answered with source, key, expectation and value, on one line."""
     value, expectation = WRONG[key]
     [line] = project.problems(toml(key, value))
-    name = key.replace("NAME", "sales")
+    name = key.replace("NAME", "sales").replace("[]", "[0]")
     index = int(key[-2]) if key.endswith("]") else None
     got = json.dumps(value if index is None else value[index])
+    if key == "schedule[].input":
+        got = '"2026-01-01"'
     assert line.startswith(f"config.toml: expected {name} to be {expectation}")
     assert line.endswith(f", got: {got}")
 
@@ -126,6 +141,7 @@ def test_value_in_place_of_a_table(project: Project, key: str) -> None:
         ('[roles]\ndirectroy = ""', 'unknown key roles.directroy, did you mean "directory"?'),
         ("[roles.ceo]\nshares = 1", 'unknown key roles.ceo.shares, did you mean "share"?'),
         ("[clients.ide]\nprio = 1", 'unknown key clients.ide.prio, did you mean "priority"?'),
+        ("[[schedule]]\nprio = 1", 'unknown key schedule.prio, did you mean "priority"?'),
         ("[log]\nzzz = 1", "unknown key log.zzz, expected one of: level, format"),
         ("zzz = 1", "unknown key zzz, expected one of: model, upstream, key, quota, web, store"),
         ('api_key = "x"', "unknown key api_key: secrets belong into the environment: GROK_API_KEY"),
@@ -139,7 +155,7 @@ def test_value_in_place_of_a_table(project: Project, key: str) -> None:
 )
 def test_unknown_key(project: Project, given: str, line: str) -> None:
     """An unknown key is never ignored; the error knows what was probably meant."""
-    [said] = project.problems(given)
+    *_, said = project.problems(given)
     assert said.startswith(f"config.toml: {line}")
 
 
@@ -303,7 +319,7 @@ def test_shipped_file_explains_every_key(key: str) -> None:
     section, _, name = key.rpartition(".")
     assert f"{name} = " in text or f"[{key}]" in text or f"({key})" in text
     if section:
-        assert f"[{section.replace('NAME', '')}" in text
+        assert f"[{section.replace('NAME', '').replace('[]', '')}" in text
 
 
 # -- secrets --------------------------------------------------------------------------------------
@@ -338,9 +354,9 @@ def test_no_part_of_a_key_is_shown(project: Project, secret: str) -> None:
         except ConfigError as error:
             shown = f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
         else:
-            # Any text names a model or a file; these are what somebody said they are.
+            # Any text names a model, a file or a role; these are what somebody said they are.
             paths = {"roles": RolesSettings(), "memory": MemorySettings(), "ssh": SshSettings()}
-            shown = repr(settings.model_copy(update={"model": "", **paths}))
+            shown = repr(settings.model_copy(update={"model": "", "schedule": (), **paths}))
         assert "not-a-real-key" not in shown, (toml_text, overrides, env_file, environ)
 
 

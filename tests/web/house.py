@@ -30,8 +30,9 @@ from supervisor.broker.broker import Broker, BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.secrets import Secrets
 from supervisor.config.settings import Settings
-from supervisor.errors import PluginInvalid, UnknownJob, UnknownRole
+from supervisor.errors import PluginInvalid, UnknownJob, UnknownRole, UnknownSchedule
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs
+from supervisor.jobs.schedules import ScheduleSnapshot
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit
 from supervisor.memory.memory import Memory
@@ -289,6 +290,18 @@ class PaperJobs:
         self.kept[job_id] = again
         return again
 
+    async def retry_failed(self, *, role: str | None, poisoned: bool) -> int:
+        failed = [
+            job.id
+            for job in self.kept.values()
+            if job.status is JobStatus.FAILED
+            and job.poisoned is poisoned
+            and role in (None, job.role)
+        ]
+        for job_id in failed:
+            await self.retry(job_id)
+        return len(failed)
+
     async def wait(self, job_id: str) -> Job:
         self.watchers += 1
         try:
@@ -317,6 +330,40 @@ class PaperKeys:
         return self.next
 
 
+class PaperSchedules:
+    """One schedule on paper."""
+
+    def __init__(self, jobs: PaperJobs) -> None:
+        self._jobs = jobs
+        self._last = ""
+        self.problem = ""
+
+    def snapshot(self) -> tuple[ScheduleSnapshot, ...]:
+        return (
+            ScheduleSnapshot(
+                name="nightly",
+                cron="0 3 * * *",
+                timezone="UTC",
+                role="quality",
+                missed="once",
+                next=1_800_000_000.0,
+                last=None,
+                job=self._last or None,
+                problem=self.problem,
+            ),
+        )
+
+    async def run_now(self, name: str) -> Job:
+        if name != "nightly":
+            raise UnknownSchedule(f'no schedule is called "{name}"', hint="there are: nightly")
+        job = await self._jobs.submit("quality", "x")
+        self._last = job.id
+        return job
+
+    async def last_status(self, name: str) -> JobStatus | None:
+        return (await self._jobs.get(self._last)).status if self._last else None
+
+
 @dataclass(slots=True)
 class House:
     """What a test works with."""
@@ -328,6 +375,7 @@ class House:
     team: PaperTeam
     jobs: PaperJobs
     keys: PaperKeys
+    schedules: PaperSchedules
     client: httpx.AsyncClient
     reason: list[str] = field(default_factory=list[str])
     present: list[bool] = field(default_factory=list[bool])
@@ -368,11 +416,13 @@ async def open_house(
     for name in names:
         broker.set_class(TrafficClass(name, queue=queue))
     reason: list[str] = []
+    schedules = PaperSchedules(jobs)
     hub = Hub(
         settings=settings or settings_of(),
         broker=broker,
         keys=keys,
         jobs=jobs,
+        schedules=schedules,
         team=team,
         ledger=ledger,
         memory=Memory(Path(folder.name, "memory.sqlite"), clock=clock),
@@ -388,7 +438,7 @@ async def open_house(
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
     async with client, anyio.create_task_group() as tasks:
         await tasks.start(broker.run)
-        yield House(hub, app, api, broker, team, jobs, keys, client, reason, present)
+        yield House(hub, app, api, broker, team, jobs, keys, schedules, client, reason, present)
         tasks.cancel_scope.cancel()
     await anyio.to_thread.run_sync(folder.cleanup)
 
