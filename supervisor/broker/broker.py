@@ -52,6 +52,9 @@ from supervisor.upstream.stream import StreamedAttempt
 
 _log = structlog.get_logger("supervisor.broker")
 
+_LOOK = 0.5
+"""Seconds between two looks of those who wait for the key to be mended."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
@@ -439,6 +442,18 @@ class Broker:
         if self._halt.renew(self._clock.monotonic()):
             self._dispatcher.changed()
             _log.info("broker.halt_ended", reason="another key has come")
+    @property
+    def halted(self) -> bool:
+        """Whether the key was refused, and neither taken since nor said to be mended."""
+        return self._halt.refused
+
+    async def until_usable(self) -> None:
+        """Wait until somebody may try the key again, or it is mended."""
+        while True:
+            # First of all: whoever was refused a moment ago must not ask again at once.
+            await anyio.sleep(_LOOK)
+            if not self._halt.closed(self._clock.monotonic()):
+                return
 
     async def drain(self, patience: float) -> None:
         """Take no new requests, give up those that wait, let those under way be answered.

@@ -49,6 +49,19 @@ class Halt:
             return None
         return self._error()
 
+    @property
+    def refused(self) -> bool:
+        """Whether the key was refused and has not been taken since."""
+        return self._error is not None
+
+    def closed(self, now: float) -> bool:
+        """Whether a request would be refused without being sent.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        return self._error is not None and (bool(self._trying) or now < self._until)
+
     def passed(self, granted_at: float) -> None:
         """The API took the key.
 

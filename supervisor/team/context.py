@@ -15,11 +15,11 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from supervisor.broker.broker import Broker
-from supervisor.errors import JobCancelled, JobError, JobFailed
+from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
 from supervisor.memory.words import Hit, Index
-from supervisor.messages import Cost, JsonValue, Request, Usage
+from supervisor.messages import Cost, JsonValue, Reply, Request, Usage
 from supervisor.role import Answer, Colleague, Log, Message
 from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
 from supervisor.upstream.sse import EventSplitter
@@ -27,6 +27,9 @@ from supervisor.upstream.usage import usage_of
 from supervisor.workspace.words import Sandbox
 
 Model = TypeVar("Model", bound=BaseModel)
+Result = TypeVar("Result")
+
+_events = structlog.get_logger("supervisor.team")
 
 _UNDONE = (JobStatus.FAILED, JobStatus.CANCELLED)
 
@@ -223,7 +226,7 @@ class JobContext:
 
         async def call() -> JsonValue:
             nonlocal asked
-            reply = await self._means.broker.ask(self._request(body, stream=False))
+            reply = await self._patiently(self._ask_once, body)
             asked = True
             return reply.json()
 
@@ -231,6 +234,28 @@ class JobContext:
         answer = answer_of(document)
         await self._charge(answer.usage, str(body["model"]), asked=asked)
         return answer
+
+    async def _ask_once(self, body: dict[str, Any]) -> Reply:
+        return await self._means.broker.ask(self._request(body, stream=False))
+
+    async def _patiently(
+        self, ask: Callable[[dict[str, Any]], Awaitable[Result]], body: dict[str, Any]
+    ) -> Result:
+        """Ask, and where the key is refused wait until it is mended: no job fails of that."""
+        told = False
+        while True:
+            try:
+                return await ask(body)
+            except KeyUnusable as error:
+                if not self._means.broker.halted:
+                    # Not the key as a whole, but a model that is closed to it.
+                    raise
+                if not told:
+                    told = True
+                    _events.warning(
+                        "team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error)
+                    )
+            await self._means.broker.until_usable()
 
     async def _charge(self, usage: Usage | None, model: str, *, asked: bool) -> None:
         """Count one answer; what came from the record was written down when it was asked."""
@@ -263,7 +288,7 @@ class JobContext:
         body = chat_body(prompt, model=model or self._means.model, system=system, options=options)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
-        async def call() -> JsonValue:
+        async def stream_once(body: dict[str, Any]) -> JsonValue:
             splitter, whole, usage = EventSplitter(), "", None
             async with self._means.broker.stream(self._request(body, stream=True)) as reply:
                 async for raw in reply:
@@ -273,6 +298,9 @@ class JobContext:
                         whole += piece
                         pieces.put_nowait(piece)
             return {"text": whole, "usage": usage}
+
+        async def call() -> JsonValue:
+            return await self._patiently(stream_once, body)
 
         # A task of its own, since the record is complete only after the last piece was yielded.
         recorded = asyncio.create_task(self._run.record(digest("stream", body), call))

@@ -67,6 +67,7 @@ class House:
     api: Api
     roles: Path
     index: Index | None = None
+    broker: Broker = field(init=False)
 
     def write(self, name: str, code: str) -> None:
         """Write a role's file, as if just edited."""
@@ -79,7 +80,7 @@ class House:
             environ={}, overrides=[f"roles.directory={self.roles}", "quota.enabled=false"]
         )
         clock = SystemClock()
-        broker = Broker(
+        self.broker = broker = Broker(
             BrokerSettings(),
             upstream=Upstream(
                 "http://api.test/v1", Key(""), transport=httpx.MockTransport(self.api.handle)

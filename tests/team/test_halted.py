@@ -1,0 +1,114 @@
+"""While the key is refused jobs wait; when it is mended they go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from supervisor.jobs import JobStatus
+from tests.team.conftest import Api, House
+from tests.team.test_team import ECHO, STREAMING
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+NO_CREDITS = {"code": "x", "error": "Your team has used all available credits"}
+CLOSED = {"code": "x", "error": "Too many requests (actual/limit): 0/0"}
+
+
+@dataclass
+class Refusing(Api):
+    """An API that refuses with these bodies, one after the other, and then answers.
+
+    Attributes:
+        refusals: Status and body of each refusal.
+        arrivals: How many requests came.
+    """
+
+    refusals: list[tuple[int, dict[str, str]]] = field(
+        default_factory=list[tuple[int, dict[str, str]]]
+    )
+    arrivals: int = 0
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        self.arrivals += 1
+        if self.refusals:
+            status, body = self.refusals.pop(0)
+            return httpx.Response(status, content=json.dumps(body))
+        return await super().handle(request)
+
+
+@pytest.fixture
+def refusing(house: House) -> Iterator[Refusing]:
+    """The house's API, out of credits for one request."""
+    house.api = api = Refusing(refusals=[(429, NO_CREDITS)])
+    yield api
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    while not condition():
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("role", ["echo", "streaming"])
+async def test_jobs_wait_while_the_key_is_refused(
+    house: House, refusing: Refusing, role: str
+) -> None:
+    """Neither those that run nor those in the queue fail; `resume` lets all of them go on."""
+    house.write("echo", ECHO)
+    house.write("streaming", STREAMING)
+    with capture_logs() as logs:
+        async with house.open() as team:
+            jobs = [await team.submit(role, f"question {number}") for number in range(6)]
+            await until(lambda: sum(log["event"] == "team.job_waits_for_key" for log in logs) == 4)
+            before = [(await team.jobs.get(job.id)).status.value for job in jobs]
+            sent = refusing.arrivals
+            house.broker.resume()
+            ended = [await team.jobs.wait(job.id) for job in jobs]
+    assert before == ["running"] * 4 + ["queued"] * 2
+    assert sent == 1
+    assert [(job.status, job.runs, job.result) for job in ended] == [(JobStatus.DONE, 1, "ok")] * 6
+    assert refusing.arrivals == 1 + 6
+
+
+async def test_a_job_that_waits_for_the_key_can_be_cancelled(
+    house: House, refusing: Refusing
+) -> None:
+    """Nobody has to mend the key to get rid of a job."""
+    house.write("echo", ECHO)
+    with capture_logs() as logs:
+        async with house.open() as team:
+            job = await team.submit("echo", "question")
+            await until(lambda: any(log["event"] == "team.job_waits_for_key" for log in logs))
+            await team.jobs.cancel(job.id)
+            assert (await team.jobs.wait(job.id)).status is JobStatus.CANCELLED
+    assert refusing.arrivals == 1
+
+
+async def test_a_stop_does_not_wait_for_the_key(house: House, refusing: Refusing) -> None:
+    """A job that waits goes on after the next start, with the key it has then."""
+    house.write("echo", ECHO)
+    with capture_logs() as logs:
+        async with house.open() as team:
+            job = await team.submit("echo", "question")
+            await until(lambda: any(log["event"] == "team.job_waits_for_key" for log in logs))
+    async with house.open() as team:
+        ended = await team.jobs.wait(job.id)
+    assert (ended.status, ended.runs) == (JobStatus.DONE, 2)
+
+
+async def test_a_closed_model_fails_its_job(house: House, refusing: Refusing) -> None:
+    """A model that is closed to the key says nothing of other models, and waiting is no help."""
+    refusing.refusals = [(429, CLOSED)]
+    house.write("echo", ECHO)
+    async with house.open() as team:
+        ended = await team.jobs.wait((await team.submit("echo", "question")).id)
+    assert ended.status is JobStatus.FAILED
+    assert (ended.error or "").startswith("KeyUnusable: ")
