@@ -3,7 +3,7 @@
     python -m benchmarks
     python -m benchmarks policy process
 
-About ten minutes; each can be run by itself with options of its own, see benchmarks/README.md.
+About twenty minutes; each can be run by itself with options of its own, see benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 from benchmarks.launch import ROOT
 
-_ALL = ("policy", "scheduler_cost", "realtime", "gateway", "process")
+_ALL = ("policy", "scheduler_cost", "realtime", "gateway", "process", "jobs")
 
 
 def main() -> int:

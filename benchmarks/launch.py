@@ -200,6 +200,21 @@ def get(url: str) -> tuple[int, bytes]:
         connection.close()
 
 
+def post(url: str) -> int:
+    """Ask for something to be done.
+
+    Returns:
+        The status of the answer.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30.0)
+    try:
+        connection.request("POST", parts.path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def until_answered(url: str, *, patience: float = _PATIENCE) -> None:
     """Wait until a URL answers with 200.
 

@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from supervisor.clock import SystemClock
 from supervisor.errors import StoreError, SupervisorError
 from supervisor.jobs.table import add_missing_columns, metadata
+from supervisor.jobs.turn import Turn
 from supervisor.sqlite import make_file
 
 T = TypeVar("T")
@@ -155,11 +156,17 @@ class Store:
             self._url = self._url.set(database=str(path))
             _make_file(path)
         is_server = self._url.get_backend_name() != "sqlite"
+        turn = Turn()
         database = sa.create_engine(
-            self._url, pool_size=_CONNECTIONS, max_overflow=0, pool_pre_ping=is_server
+            self._url,
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_pre_ping=is_server,
+            connect_args={} if is_server else {"factory": turn.connection},
         )
         if not is_server:
             event.listen(database, "connect", _prepare_sqlite)
+            turn.apply(database)
         try:
             metadata.create_all(database)
             with database.begin() as connection:

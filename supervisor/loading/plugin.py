@@ -9,9 +9,12 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
+
+from pydantic import TypeAdapter
 
 from supervisor.errors import PluginInvalid
 from supervisor.loading.contract import read_contract
@@ -21,7 +24,7 @@ from supervisor.loading.source import line_of
 from supervisor.role import Role
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedRole:
     """A role class that passed every check.
 
@@ -44,6 +47,17 @@ class LoadedRole:
     output_type: Any
     plugin: str
     module: str
+
+    # Building one takes a millisecond and more, which would be spent for every job.
+    @cached_property
+    def takes(self) -> TypeAdapter[Any]:
+        """Checks inputs."""
+        return TypeAdapter(self.input_type)
+
+    @cached_property
+    def gives(self) -> TypeAdapter[Any]:
+        """Makes JSON of results."""
+        return TypeAdapter(self.output_type)
 
 
 def load(candidate: Candidate) -> LoadedRole:

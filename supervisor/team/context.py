@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, overload
 from uuid import uuid4
@@ -288,19 +289,8 @@ class JobContext:
         body = chat_body(prompt, model=model or self._means.model, system=system, options=options)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
-        async def stream_once(body: dict[str, Any]) -> JsonValue:
-            splitter, whole, usage = EventSplitter(), "", None
-            async with self._means.broker.stream(self._request(body, stream=True)) as reply:
-                async for raw in reply:
-                    for event in splitter.feed(raw):
-                        piece = delta_text(event.data)
-                        usage = usage_in(event.data) or usage
-                        whole += piece
-                        pieces.put_nowait(piece)
-            return {"text": whole, "usage": usage}
-
         async def call() -> JsonValue:
-            return await self._patiently(stream_once, body)
+            return await self._patiently(partial(self._stream_once, pieces), body)
 
         # A task of its own, since the record is complete only after the last piece was yielded.
         recorded = asyncio.create_task(self._run.record(digest("stream", body), call))
@@ -318,6 +308,27 @@ class JobContext:
         finally:
             if not recorded.done():
                 recorded.cancel()
+
+    async def _stream_once(
+        self, pieces: asyncio.Queue[str | None], body: dict[str, Any]
+    ) -> JsonValue:
+        splitter, whole, usage = EventSplitter(), "", None
+        try:
+            async with self._means.broker.stream(self._request(body, stream=True)) as reply:
+                async for raw in reply:
+                    for event in splitter.feed(raw):
+                        piece = delta_text(event.data)
+                        usage = usage_in(event.data) or usage
+                        whole += piece
+                        pieces.put_nowait(piece)
+        except KeyUnusable as error:
+            if whole:
+                # What was handed out cannot be taken back, so it is not asked for once more.
+                raise JobFailed(
+                    f"the key was refused in the middle of a stream: {error}"
+                ) from error
+            raise
+        return {"text": whole, "usage": usage}
 
     async def delegate(self, role: str, job_input: Any, *, key: str = "") -> JsonValue:
         """Give a job to another role and wait for its result; see `supervisor.Context`."""

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from supervisor.errors import InvalidJobInput
@@ -166,9 +166,9 @@ class Member:
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """JSON schema of what it takes; empty where its type has none."""
-        adapter: TypeAdapter[Any] = TypeAdapter(self.loaded.input_type)
         try:
-            return adapter.json_schema()
+            schema: Mapping[str, Any] = self.loaded.takes.json_schema()
+            return schema
         except PydanticInvalidForJsonSchema:
             return {}
 
@@ -178,8 +178,8 @@ class Member:
         Raises:
             InvalidJobInput: The role does not take it.
         """
-        adapter: TypeAdapter[Any] = TypeAdapter(self.loaded.input_type)
-        checked: JsonValue = adapter.dump_python(parse_input(self.loaded, value), mode="json")
+        parsed = parse_input(self.loaded, value)
+        checked: JsonValue = self.loaded.takes.dump_python(parsed, mode="json")
         return checked
 
 
@@ -189,9 +189,8 @@ def parse_input(loaded: LoadedRole, value: Any) -> Any:
     Raises:
         InvalidJobInput: The role does not take it.
     """
-    adapter: TypeAdapter[Any] = TypeAdapter(loaded.input_type)
     try:
-        return adapter.validate_python(value)
+        return loaded.takes.validate_python(value)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}, got: {one['input']!r:.80}"

@@ -12,7 +12,6 @@ import anyio
 import anyio.to_thread
 import structlog
 from anyio.abc import TaskStatus
-from pydantic import TypeAdapter
 
 from supervisor.broker.broker import Broker
 from supervisor.clock import Clock
@@ -339,8 +338,7 @@ class Team:
             job = parse_input(instance.loaded, run.input)
             try:
                 result = await instance.role.handle(job, context)
-                adapter: TypeAdapter[Any] = TypeAdapter(instance.loaded.output_type)
-                value: JsonValue = adapter.dump_python(result, mode="json")
+                value: JsonValue = instance.loaded.gives.dump_python(result, mode="json")
                 return value
             except Exception as error:
                 clean = without_key(error, self._broker.redact)

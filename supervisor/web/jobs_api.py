@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -134,7 +133,8 @@ class JobsApi:
 
 def shown(job: Job) -> dict[str, object]:
     """A job as JSON."""
-    return {**asdict(job), "poisoned": job.poisoned}
+    fields = {name: getattr(job, name) for name in Job.__slots__}
+    return {**fields, "poisoned": job.poisoned}
 
 
 def _summary(job: Job) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Schedules hand their jobs in by the clock, each moment's once, and say what keeps them from it."""
+"""Schedules hand their jobs in by the clock, each once, and say what keeps them from it."""
 
 from __future__ import annotations
 

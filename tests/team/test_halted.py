@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import anyio
 import anyio.lowlevel
 import httpx
 import pytest
@@ -45,10 +44,10 @@ class Refusing(Api):
 
 
 @pytest.fixture
-def refusing(house: House) -> Iterator[Refusing]:
+def refusing(house: House) -> Refusing:
     """The house's API, out of credits for one request."""
     house.api = api = Refusing(refusals=[(429, NO_CREDITS)])
-    yield api
+    return api
 
 
 async def until(condition: Callable[[], bool]) -> None:
