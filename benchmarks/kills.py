@@ -249,7 +249,7 @@ def _count(plan: Plan, folder: Path, *, api: Running, toll: Toll) -> None:
     for line in (folder / "supervisor.log").read_text().splitlines():
         # A kill can cut a line in two.
         with suppress(ValueError):
-            event = json.loads(line) if line.startswith("{") else {}
+            event: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
             if event.get("event") == "jobs.job_ended":
                 toll.ends[event["job"]] += 1
 

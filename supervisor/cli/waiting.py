@@ -9,8 +9,8 @@ from supervisor.cli.connection import Connection
 from supervisor.cli.output import talk
 from supervisor.terminal.job_text import ENDED, ending
 
-_POLL = 30
-"""Seconds of one long poll."""
+_FIRST_POLL, _POLL = 2, 30
+"""Seconds of the first long poll, and of the others."""
 
 
 def ended(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
@@ -23,14 +23,26 @@ def ended(connection: Connection, job: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SupervisorError: The supervisor refuses, or has gone.
     """
-    path = f"/api/jobs/{quote(job['id'], safe='')}?wait={_POLL}s"
+    path = f"/api/jobs/{quote(job['id'], safe='')}?wait="
+    poll, told = _FIRST_POLL, False
     try:
         while job["status"] not in ENDED:
-            job = connection.get(path, patience=_POLL)
+            job = connection.get(f"{path}{poll}s", patience=poll)
+            poll = _POLL
+            told = told or (job["status"] not in ENDED and _tell_halted(connection, job["id"]))
     except KeyboardInterrupt:
         talk(f"job {job['id']} goes on; see it with `python -m supervisor jobs show {job['id']}`")
         raise
     return job
+
+
+def _tell_halted(connection: Connection, job: str) -> bool:
+    """Say that the key is refused, if it is: the job may wait for long; whether it was said."""
+    health = connection.get("/health")
+    if health["status"] != "halted":
+        return False
+    talk(f"job {job} waits until the key is mended: {health.get('reason', '')}")
+    return True
 
 
 def failure(job: dict[str, Any]) -> str:

@@ -232,9 +232,9 @@ class Jobs:
         return await self.get(job_id)
 
     async def retry(self, job_id: str) -> Job:
-        """Run a failed or cancelled job again, and what it has delegated with the same fate.
+        """Run a failed or cancelled job again; answers on record are not asked for again.
 
-        Answers on record are not asked for again. Others stay as they are.
+        Others stay as they are.
 
         Raises:
             UnknownJob: There is none of that id.

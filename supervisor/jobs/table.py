@@ -60,7 +60,6 @@ jobs = sa.Table(
 )
 
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
-_ENDED_BADLY = jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED))
 _TICKS_PER_DOLLAR = 10_000_000_000
 
 
@@ -297,46 +296,34 @@ def cancel(connection: sa.Connection, job_id: str, *, now: float) -> list[Cancel
 def retry(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
     """Put a failed or cancelled job back into the queue, at its old place.
 
-    What it has delegated and what failed or was cancelled goes back with it: a delegation is the
-    same job again, which would only fail it once more.
-
     Returns:
         The job as it stands, and what this put back.
     """
-    put_back = _put_back(connection, [jobs.c.id == job_id], below=_ENDED_BADLY)
+    ended_badly = jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED))
+    put_back = _put_back(connection, jobs.c.id == job_id, ended_badly)
     return select(connection, job_id), put_back
 
 
 def retry_failed(connection: sa.Connection, *, role: str | None, poisoned: bool) -> list[PutBack]:
-    """Put failed jobs back into the queue, each with what it has delegated; see `retry`.
+    """Put failed jobs back into the queue, each at its old place.
 
     Args:
         connection: A connection in a transaction.
         role: Only this role's; None for all.
         poisoned: Those that were set aside, instead of all others.
     """
+    wanted = [jobs.c.status == JobStatus.FAILED]
     is_poisoned = jobs.c.error.startswith(POISONED, autoescape=True)
-    failed = sa.and_(
-        jobs.c.status == JobStatus.FAILED, is_poisoned if poisoned else sa.not_(is_poisoned)
-    )
-    wanted = [failed] if role is None else [failed, jobs.c.role == role]
-    below = _ENDED_BADLY if poisoned else sa.or_(jobs.c.status == JobStatus.CANCELLED, failed)
-    return _put_back(connection, wanted, below=below)
+    wanted.append(is_poisoned if poisoned else sa.not_(is_poisoned))
+    if role is not None:
+        wanted.append(jobs.c.role == role)
+    return _put_back(connection, *wanted)
 
 
-def _put_back(
-    connection: sa.Connection,
-    wanted: Sequence[sa.ColumnElement[bool]],
-    *,
-    below: sa.ColumnElement[bool],
-) -> list[PutBack]:
-    chosen = sa.select(jobs.c.id).where(_ENDED_BADLY, *wanted).cte("chosen", recursive=True)
-    chosen = chosen.union(
-        sa.select(jobs.c.id).where(jobs.c.parent == chosen.c.id, _ENDED_BADLY, below)
-    )
+def _put_back(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> list[PutBack]:
     statement = (
         sa.update(jobs)
-        .where(jobs.c.id.in_(sa.select(chosen.c.id)))
+        .where(*wanted)
         .values(
             status=JobStatus.QUEUED,
             error=None,

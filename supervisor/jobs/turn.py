@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -87,6 +87,4 @@ def _before(  # noqa: PLR0917 - SQLAlchemy's
     executemany: object,
 ) -> None:
     if statement.lstrip()[:7].upper().startswith(_WRITES):
-        writer = connection.connection.dbapi_connection
-        assert isinstance(writer, Connection)
-        writer.take_turn()
+        cast("Connection", connection.connection.dbapi_connection).take_turn()

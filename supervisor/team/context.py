@@ -30,7 +30,7 @@ from supervisor.workspace.words import Sandbox
 Model = TypeVar("Model", bound=BaseModel)
 Result = TypeVar("Result")
 
-_events = structlog.get_logger("supervisor.team")
+_log = structlog.get_logger("supervisor.team")
 
 _UNDONE = (JobStatus.FAILED, JobStatus.CANCELLED)
 
@@ -253,7 +253,7 @@ class JobContext:
                     raise
                 if not told:
                     told = True
-                    _events.warning(
+                    _log.warning(
                         "team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error)
                     )
             await self._means.broker.until_usable()

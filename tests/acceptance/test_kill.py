@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.kills import Plan, endure
 from tests.acceptance.processes import ROOT, Process, simulator, supervisor
 
 # Real processes, several in a row: on a busy machine each needs seconds to start.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
-
-ROLE = """
-from supervisor import Context, Role
-
-
-class Steps(Role[int, list[str]]):
-    concurrency = 4
-
-    async def handle(self, job: int, ctx: Context) -> list[str]:
-        return [(await ctx.ask(f"job {job} step {step}")).text for step in range(5)]
-"""
 
 WORKER = """
 from supervisor import Brief, Context, Role
@@ -35,40 +24,25 @@ class Worker(Role[Brief, str]):
         return (await ctx.ask(job.task)).text
 """
 
-JOBS = 6
-
 
 def ended_jobs(process: Process, ids: list[str]) -> list[dict[str, Any]]:
     """The jobs once all have ended."""
     return [process.get(f"/api/jobs/{job}?wait=15s") for job in ids]
 
 
-def test_nothing_answered_is_asked_twice(tmp_path: Path) -> None:
-    """Two kills in the middle cost at most the asks in flight at each."""
-    roles = tmp_path / "roles"
-    roles.mkdir()
-    (roles / "steps.py").write_text(ROLE)
-    with simulator(tmp_path, "--latency", "60ms") as api:
-        settings = (f"upstream.base_url={api.base}/v1", "quota.enabled=false")
-        with supervisor(tmp_path, *settings) as process:
-            ids = [
-                process.post("/api/jobs", {"role": "steps", "input": number})["id"]
-                for number in range(JOBS)
-            ]
-            answered_at_least(process, 5)
-            process.kill()
-        with supervisor(tmp_path, *settings) as process:
-            answered_at_least(process, 5)
-            process.kill()
-        with supervisor(tmp_path, *settings) as process:
-            jobs = ended_jobs(process, ids)
-            assert process.stop() == 0
-        attempts = api.get("/_simulator/report")["attempts"]
-    assert Counter(job["status"] for job in jobs) == {"done": JOBS}
-    assert attempts <= JOBS * 5 + 2 * 4
+def test_kills_at_random_moments_lose_nothing_and_ask_nothing_twice(tmp_path: Path) -> None:
+    """Every job ends once with all its answers; each kill repeats at most the asks in flight."""
+    plan = Plan(jobs=12, asks=5, kills=3, slots=4, latency=0.1, life=1.5, seed=3)
+    toll = endure(plan, tmp_path)
+    assert toll.done == plan.jobs
+    assert max(toll.ends.values()) == 1
+    assert set(toll.answers.values()) == {plan.asks}
+    assert max(toll.in_flight) <= plan.slots
+    assert toll.attempts == plan.jobs * plan.asks + sum(toll.in_flight)
+    assert toll.asked_again <= sum(toll.in_flight)
 
 
-def answered_at_least(process: Process, count: int, *, role: str = "steps") -> None:
+def answered_at_least(process: Process, count: int, *, role: str) -> None:
     """Wait until so many attempts of the role were answered by this process."""
     while process.get("/health")["roles"][role]["answered"] < count:
         pass

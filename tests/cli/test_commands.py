@@ -220,6 +220,72 @@ async def test_jobs_are_listed_shown_and_cancelled(capsys: Capture) -> None:
     assert "only a failed or cancelled job" in refused.err
 
 
+async def test_failed_jobs_are_retried_together(capsys: Capture) -> None:
+    """All that failed, or the poisoned, perhaps of one role; with an id that makes no sense."""
+    async with open_house() as house, served(house) as port:
+        for error in ("E: no", "E: no", "JobPoisoned: no"):
+            job = await house.jobs.submit("quality", 1)
+            house.jobs.finish(job.id, None, error=error)
+        listed = await command(capsys, port, "jobs")
+        other = await command(capsys, port, "jobs", "retry", "--failed", "--role", "code")
+        failed = await command(capsys, port, "jobs", "retry", "--failed")
+        poisoned = await command(capsys, port, "jobs", "retry", "--failed", "--poisoned")
+        wrong = [
+            await command(capsys, port, "jobs", "retry", *words)
+            for words in ((), ("j1", "--failed"), ("j1", "--role", "quality"))
+        ]
+    statuses = [line.split()[2] for line in listed.out.splitlines()]
+    assert statuses == ["status", "poisoned", "failed", "failed"]
+    assert other.err == "0 jobs are queued again\n"
+    assert failed.err == "2 jobs are queued again\n"
+    assert poisoned.err == "1 jobs are queued again\n"
+    assert {result.code for result in wrong} == {2}
+    assert "expected a job's id, or --failed or --poisoned" in wrong[0].err
+
+
+async def test_schedules_are_listed_and_run(capsys: Capture) -> None:
+    """Schedules are a table or one JSON document, and one can be run now."""
+    async with open_house() as house, served(house) as port:
+        listed = await command(capsys, port, "schedules")
+        ran = await command(capsys, port, "schedules", "run", "nightly")
+        whole = await command(capsys, port, "schedules", "list", "--json")
+        unknown = await command(capsys, port, "schedules", "run", "nobody")
+        house.schedules.none = True
+        empty = await command(capsys, port, "schedules")
+    head, row = listed.out.splitlines()
+    assert head.split()[:4] == ["name", "cron", "timezone", "role"]
+    assert row.startswith("nightly  0 3 * * *  UTC")
+    assert "2027-01-15" in row
+    assert ran.err == "job j1 of quality is queued\n"
+    assert json.loads(whole.out)["schedules"][0]["job"] == "j1"
+    assert (unknown.code, "there are: nightly" in unknown.err) == (1, True)
+    assert empty.err == "there are no schedules; [[schedule]] in config.toml makes one\n"
+
+
+async def test_submit_says_that_the_key_is_refused(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a job is told once that it waits for the key, and still gets its result."""
+    monkeypatch.setattr("supervisor.cli.waiting._FIRST_POLL", 0.02)
+    monkeypatch.setattr("supervisor.cli.waiting._POLL", 0.05)
+    found: list[Result] = []
+    async with open_house() as house, served(house) as port:
+        house.api.refuse(401, {"code": "unauthenticated", "error": "no"})
+        await house.client.post(CHAT, json=QUESTION)
+
+        async def submit() -> None:
+            found.append(await command(capsys, port, "submit", "quality", "x"))
+
+        async with beside(submit):
+            for _ in range(4):
+                await until(lambda: house.jobs.watchers)
+                await until(lambda: not house.jobs.watchers)
+            house.jobs.finish("j1", "done")
+            result = await ended(found)
+    assert (result.code, json.loads(result.out)) == (0, "done")
+    assert result.err.count("job j1 waits until the key is mended: ") == 1
+
+
 async def test_usage_sums_up(capsys: Capture) -> None:
     """Usage is a table with a sum, or one JSON document."""
     async with open_house() as house, served(house) as port:

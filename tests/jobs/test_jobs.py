@@ -355,6 +355,33 @@ async def test_a_cancelled_job_can_be_retried(team: Team) -> None:
         assert (await jobs.wait(job.id)).status is JobStatus.DONE
 
 
+async def test_all_failed_jobs_can_be_retried(team: Team) -> None:
+    """All that failed go back at once, of one role or of all; those set aside only when meant."""
+    mended = False
+
+    async def handle(run: JobRun) -> JsonValue:
+        if not mended:
+            raise ValueError("boom") if run.input == "poison" else JobFailed("no")
+        return None
+
+    team.add("a", handle)
+    team.add("b", handle)
+    async with team.at_work() as jobs:
+        names = [("a", "x"), ("a", "poison"), ("b", "y"), ("b", "z")]
+        failed = [await jobs.wait((await jobs.submit(*each)).id) for each in names]
+        mended = True
+        assert await jobs.retry_failed(role="b") == 2
+        assert await jobs.retry_failed(role="b", poisoned=True) == 0
+        assert (await jobs.get(failed[0].id)).status is JobStatus.FAILED
+        assert await jobs.retry_failed() == 1
+        ends = [(await jobs.wait(job.id)).status.value for job in failed]
+        assert ends == ["done", "failed", "done", "done"]
+        assert await jobs.retry_failed(poisoned=True) == 1
+        assert (await jobs.wait(failed[1].id)).status is JobStatus.DONE
+        assert jobs.snapshot().queued == 0
+    assert [job.poisoned for job in failed] == [False, True, False, False]
+
+
 async def test_jobs_are_listed_newest_first(team: Team) -> None:
     """A list can be narrowed by role and by status, and is cut at its limit."""
     team.add("echo")

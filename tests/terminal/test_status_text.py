@@ -34,6 +34,7 @@ def _report(**more: Any) -> dict[str, Any]:
         "roles": {},
         "clients": {},
         "broken_plugins": [],
+        "schedules": {},
         **more,
     }
 
@@ -121,3 +122,14 @@ def _window(fill: float) -> dict[str, Any]:
         "amount": 100,
         "next_free_s": 3.0 if fill >= 1 else 0.0,
     }
+
+
+def test_a_schedule_that_cannot_work_is_told() -> None:
+    """What keeps a schedule from its jobs is said; one that works is not mentioned."""
+    schedules = {
+        "nightly": {"role": "memory", "next": 1.0, "problem": 'no role is called "memory"'},
+        "hourly": {"role": "ceo", "next": 1.0, "problem": ""},
+    }
+    text = status_text(_report(schedules=schedules), PLAIN)
+    assert 'schedule nightly cannot hand in its jobs: no role is called "memory"' in text
+    assert "hourly" not in text

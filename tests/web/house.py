@@ -336,9 +336,11 @@ class PaperSchedules:
     def __init__(self, jobs: PaperJobs) -> None:
         self._jobs = jobs
         self._last = ""
-        self.problem = ""
+        self.none = False
 
     def snapshot(self) -> tuple[ScheduleSnapshot, ...]:
+        if self.none:
+            return ()
         return (
             ScheduleSnapshot(
                 name="nightly",
@@ -349,7 +351,7 @@ class PaperSchedules:
                 next=1_800_000_000.0,
                 last=None,
                 job=self._last or None,
-                problem=self.problem,
+                problem="",
             ),
         )
 

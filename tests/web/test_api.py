@@ -153,6 +153,45 @@ async def test_job_is_cancelled() -> None:
     assert response.json()["status"] == JobStatus.CANCELLED
 
 
+async def test_failed_jobs_are_retried_together() -> None:
+    """All that failed, those of a role, or those that are poisoned; the answer says how many."""
+    async with open_house() as house:
+        for role, error in (("quality", "E: no"), ("code", "E: no"), ("code", "JobPoisoned: no")):
+            job = await house.jobs.submit(role, 1)
+            house.jobs.finish(job.id, None, error=error)
+        shown = (await house.client.get("/api/jobs")).json()["jobs"]
+        bodies = [{"role": "code"}, {}, {"poisoned": True}]
+        counts = [
+            (await house.client.post("/api/jobs/retry", json=body)).json()["retried"]
+            for body in bodies
+        ]
+        wrong = await house.client.post("/api/jobs/retry", json={"poisoned": "yes"})
+    assert [job["poisoned"] for job in shown] == [True, False, False]
+    assert counts == [1, 1, 1]
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_request")
+    assert '"poisoned": true or false' in wrong.json()["error"]["message"]
+
+
+async def test_schedules_are_shown_and_run() -> None:
+    """Each schedule with its next moment and its last job; one can be run by hand."""
+    async with open_house() as house:
+        before = (await house.client.get("/api/schedules")).json()["schedules"]
+        job = await house.client.post("/api/schedules/nightly/run")
+        after = (await house.client.get("/api/schedules")).json()["schedules"]
+        house.jobs.kept.clear()
+        removed = (await house.client.get("/api/schedules")).json()["schedules"]
+        unknown = await house.client.post("/api/schedules/nobody/run")
+    assert (before[0]["name"], before[0]["next"], before[0]["job_status"]) == (
+        "nightly",
+        1_800_000_000.0,
+        None,
+    )
+    assert (job.status_code, job.headers["location"]) == (202, "/api/jobs/j1")
+    assert (after[0]["job"], after[0]["job_status"]) == ("j1", "queued")
+    assert removed[0]["job_status"] is None
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_schedule")
+
+
 @pytest.mark.parametrize(
     ("action", "state"),
     [("start", "running"), ("stop", "stopped"), ("restart", "running"), ("reload", "running")],

@@ -38,6 +38,7 @@ async def test_health_shows_all_at_a_glance() -> None:
     }
     assert report["restarts"] == 4
     assert report["broken_plugins"][0]["file"] == "roles/bad.py"
+    assert report["schedules"]["nightly"]["problem"] == ""
 
 
 async def test_health_tells_states_that_need_a_person() -> None:
