@@ -3,7 +3,7 @@
     python -m benchmarks.jobs                         exit code 1 if a "must" does not hold
     python -m benchmarks.jobs --kills 20 --jobs 60 --many 2000
 
-Two hundred kills take about eight minutes, most of them starts of the process.
+Two hundred kills take about nine minutes, most of them starts of the process.
 """
 
 from __future__ import annotations

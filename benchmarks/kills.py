@@ -55,7 +55,7 @@ format = "json"
 """
 _SETTLE = 0.05
 """Seconds after a kill until what was on the wire has arrived."""
-_PATIENCE = 300.0
+_PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class Plan:
     asks: int = 5
     kills: int = 200
     slots: int = 5
-    latency: float = 0.3
+    latency: float = 0.5
     unborn: float = 0.25
-    life: float = 2.5
+    life: float = 4.0
     seed: int = 7
 
 
@@ -174,6 +174,7 @@ def endure(plan: Plan, folder: Path) -> Toll:
         began = time.perf_counter()
         toll = Toll()
         missing = _kill_again_and_again(plan, victim, api=api, toll=toll)
+        _hurry(api)
         victim.start()
         try:
             _hand_in(victim, missing, until=time.perf_counter() + _PATIENCE)
@@ -217,6 +218,17 @@ def _start_takes(victim: _Victim) -> float:
         return time.perf_counter() - began
     finally:
         victim.kill()
+
+
+def _hurry(api: Running) -> None:
+    """Let the API answer at once: what is left when all kills are over is no measurement."""
+    request = urllib.request.Request(
+        f"{api.url}/_simulator/settings",
+        json.dumps({"latency": "0s"}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=5):
+        pass
 
 
 def _hand_in(victim: _Victim, missing: list[int], *, until: float) -> None:

@@ -23,6 +23,7 @@ from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
+from supervisor.broker.patience import Patience
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.verdict import final_error, judge
@@ -51,9 +52,6 @@ from supervisor.upstream.failures import HALTING, Failure, FailureKind
 from supervisor.upstream.stream import StreamedAttempt
 
 _log = structlog.get_logger("supervisor.broker")
-
-_LOOK = 0.5
-"""Seconds between two looks of those who wait for the key to be mended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,9 @@ class Broker:
         ledger: Writes down.
         clock: Tells the time.
         spread: Random numbers in [0, 1), for jitter.
+
+    Attributes:
+        patience: For those who rather wait for a refused key than be told of it.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Broker:
         self._money = Money(self._budgets, settings.prices, clock)
         self._quota = Quota(settings.limits, jitter=settings.jitter, now=now, budgets=self._budgets)
         self._halt = Halt()
+        self.patience = Patience(self._halt, clock)
         self._books = Books(
             self._quota,
             ledger=ledger,
@@ -442,18 +444,6 @@ class Broker:
         if self._halt.renew(self._clock.monotonic()):
             self._dispatcher.changed()
             _log.info("broker.halt_ended", reason="another key has come")
-    @property
-    def halted(self) -> bool:
-        """Whether the key was refused, and neither taken since nor said to be mended."""
-        return self._halt.refused
-
-    async def until_usable(self) -> None:
-        """Wait until somebody may try the key again, or it is mended."""
-        while True:
-            # First of all: whoever was refused a moment ago must not ask again at once.
-            await anyio.sleep(_LOOK)
-            if not self._halt.closed(self._clock.monotonic()):
-                return
 
     async def drain(self, patience: float) -> None:
         """Take no new requests, give up those that wait, let those under way be answered.

@@ -227,7 +227,7 @@ class JobContext:
 
         async def call() -> JsonValue:
             nonlocal asked
-            reply = await self._patiently(self._ask_once, body)
+            reply = await self._patiently(partial(self._ask_once, body))
             asked = True
             return reply.json()
 
@@ -239,24 +239,12 @@ class JobContext:
     async def _ask_once(self, body: dict[str, Any]) -> Reply:
         return await self._means.broker.ask(self._request(body, stream=False))
 
-    async def _patiently(
-        self, ask: Callable[[dict[str, Any]], Awaitable[Result]], body: dict[str, Any]
-    ) -> Result:
+    async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask, and where the key is refused wait until it is mended: no job fails of that."""
-        told = False
-        while True:
-            try:
-                return await ask(body)
-            except KeyUnusable as error:
-                if not self._means.broker.halted:
-                    # Not the key as a whole, but a model that is closed to it.
-                    raise
-                if not told:
-                    told = True
-                    _log.warning(
-                        "team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error)
-                    )
-            await self._means.broker.until_usable()
+        return await self._means.broker.patience.ask(ask, on_wait=self._say_that_it_waits)
+
+    def _say_that_it_waits(self, error: KeyUnusable) -> None:
+        _log.warning("team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error))
 
     async def _charge(self, usage: Usage | None, model: str, *, asked: bool) -> None:
         """Count one answer; what came from the record was written down when it was asked."""
@@ -290,7 +278,7 @@ class JobContext:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
         async def call() -> JsonValue:
-            return await self._patiently(partial(self._stream_once, pieces), body)
+            return await self._patiently(partial(self._stream_once, pieces, body))
 
         # A task of its own, since the record is complete only after the last piece was yielded.
         recorded = asyncio.create_task(self._run.record(digest("stream", body), call))

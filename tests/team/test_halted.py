@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio.lowlevel
 import httpx
@@ -23,30 +23,27 @@ CLOSED = {"code": "x", "error": "Too many requests (actual/limit): 0/0"}
 
 @dataclass
 class Refusing(Api):
-    """An API that refuses with these bodies, one after the other, and then answers.
+    """An API that refuses with a body until it is mended.
 
     Attributes:
-        refusals: Status and body of each refusal.
+        refusal: The body; None to answer.
         arrivals: How many requests came.
     """
 
-    refusals: list[tuple[int, dict[str, str]]] = field(
-        default_factory=list[tuple[int, dict[str, str]]]
-    )
+    refusal: dict[str, str] | None = None
     arrivals: int = 0
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         self.arrivals += 1
-        if self.refusals:
-            status, body = self.refusals.pop(0)
-            return httpx.Response(status, content=json.dumps(body))
+        if self.refusal is not None:
+            return httpx.Response(429, content=json.dumps(self.refusal))
         return await super().handle(request)
 
 
 @pytest.fixture
 def refusing(house: House) -> Refusing:
-    """The house's API, out of credits for one request."""
-    house.api = api = Refusing(refusals=[(429, NO_CREDITS)])
+    """The house's API, out of credits."""
+    house.api = api = Refusing(refusal=NO_CREDITS)
     return api
 
 
@@ -69,12 +66,13 @@ async def test_jobs_wait_while_the_key_is_refused(
             await until(lambda: sum(log["event"] == "team.job_waits_for_key" for log in logs) == 4)
             before = [(await team.jobs.get(job.id)).status.value for job in jobs]
             sent = refusing.arrivals
+            refusing.refusal = None
             house.broker.resume()
             ended = [await team.jobs.wait(job.id) for job in jobs]
     assert before == ["running"] * 4 + ["queued"] * 2
-    assert sent == 1
+    assert 1 <= sent <= 4
     assert [(job.status, job.runs, job.result) for job in ended] == [(JobStatus.DONE, 1, "ok")] * 6
-    assert refusing.arrivals == 1 + 6
+    assert refusing.arrivals == sent + 6
 
 
 async def test_a_job_that_waits_for_the_key_can_be_cancelled(
@@ -98,6 +96,7 @@ async def test_a_stop_does_not_wait_for_the_key(house: House, refusing: Refusing
         async with house.open() as team:
             job = await team.submit("echo", "question")
             await until(lambda: any(log["event"] == "team.job_waits_for_key" for log in logs))
+    refusing.refusal = None
     async with house.open() as team:
         ended = await team.jobs.wait(job.id)
     assert (ended.status, ended.runs) == (JobStatus.DONE, 2)
@@ -105,7 +104,7 @@ async def test_a_stop_does_not_wait_for_the_key(house: House, refusing: Refusing
 
 async def test_a_closed_model_fails_its_job(house: House, refusing: Refusing) -> None:
     """A model that is closed to the key says nothing of other models, and waiting is no help."""
-    refusing.refusals = [(429, CLOSED)]
+    refusing.refusal = CLOSED
     house.write("echo", ECHO)
     async with house.open() as team:
         ended = await team.jobs.wait((await team.submit("echo", "question")).id)
