@@ -6,12 +6,16 @@ passes, then bytes go out. A refusal does not wait.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+
 import anyio
 import orjson
 from anyio import lowlevel
 from starlette.types import Receive, Scope, Send
 
 from supervisor.simulator import wire
+from supervisor.simulator.broken import BROKEN, BrokenAnswer
 from supervisor.simulator.dialect import Dialect, Reply
 from supervisor.simulator.failures import STREAM_ERROR, Failure
 from supervisor.simulator.fate import Fate
@@ -19,6 +23,8 @@ from supervisor.simulator.limits import Remaining
 from supervisor.simulator.simulation import Course, Simulation
 
 _EVENTS_PER_TURN = 4
+_BREATH = 0.01
+"""Seconds between the events of a stream that never ends, or it would not hear its client leave."""
 _STREAM_ERROR = b"data: " + orjson.dumps(STREAM_ERROR) + b"\n\n"
 
 
@@ -116,7 +122,7 @@ class _Exchange:
         return "200"
 
     async def _deliver(self, reply: Reply, course: Course) -> str:
-        stream = reply.question.stream and course.fate != "cut"
+        stream = reply.question.stream and course.fate not in BROKEN
         try:
             await wire.pause(self._receive, course.wait)
             if stream:
@@ -124,25 +130,37 @@ class _Exchange:
         finally:
             # Whatever became of the client, the answer was made and is counted.
             self._sim.finish(reply)
-        if course.fate == "cut":
-            await wire.hang_up(self._scope, self._receive)
-            return "cut"
+        if course.fate in BROKEN:
+            await self._break(reply, course.fate)
+            return course.fate
         if stream:
             return await self._end_stream(course.fate)
         body = orjson.dumps(self._dialect.whole(reply))
         await wire.send_body(self._send, body, headers=self._headers())
         return "200"
 
+    async def _break(self, reply: Reply, fate: Fate) -> None:
+        stream = reply.question.stream
+        whole = (
+            self._dialect.events(reply) if stream else [orjson.dumps(self._dialect.whole(reply))]
+        )
+        answer = BrokenAnswer(
+            b"".join(whole),
+            stream=stream,
+            headers=self._headers(),
+            stall=self._sim.settings.faults.stall,
+        )
+        await answer.send(fate, self._scope, receive=self._receive, send=self._send)
+
     async def _stream(self, reply: Reply, fate: Fate) -> None:
         await wire.start_stream(self._send, self._headers())
         if fate == "stream_error":
             await wire.send_event(self._send, _STREAM_ERROR)
             return
-        events = self._dialect.events(reply)
-        if fate in ("cut_stream", "stall_stream"):
-            # At least one event comes, and at least one does not.
-            events = events[: 1 + self._dice.below(len(events) - 1)]
+        events = self._part(self._dialect.events(reply), fate)
         delay = self._sim.settings.chunk_delay
+        if fate == "endless_stream":
+            delay = delay or _BREATH
         for number, event in enumerate(events):
             if number and delay:
                 await wire.pause(self._receive, delay)
@@ -150,6 +168,13 @@ class _Exchange:
                 # Sending need not wait: without this a long stream would hold up all others.
                 await lowlevel.checkpoint()
             await wire.send_event(self._send, event)
+
+    def _part(self, events: list[bytes], fate: Fate) -> Iterable[bytes]:
+        """What comes of a stream's events."""
+        if fate in ("cut_stream", "stall_stream"):
+            # At least one event comes, and at least one does not.
+            return events[: 1 + self._dice.below(len(events) - 1)]
+        return repeat(events[1]) if fate == "endless_stream" else events
 
     async def _end_stream(self, fate: Fate) -> str:
         if fate == "stall_stream":

@@ -13,12 +13,18 @@ Fate = Literal[
     "html_error",
     "capacity",
     "cut",
+    "silent",
+    "empty",
+    "html_answer",
+    "malformed",
+    "wrong_length",
     "cut_stream",
     "stall_stream",
+    "endless_stream",
     "stream_error",
 ]
 
-_STREAMS_ONLY = ("cut_stream", "stall_stream", "stream_error")
+_STREAMS_ONLY = ("cut_stream", "stall_stream", "endless_stream", "stream_error")
 
 
 class Fates:

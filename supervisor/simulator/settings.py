@@ -60,18 +60,30 @@ class Faults(_Frozen):
         html_error: 502 or 520 to 524 with Cloudflare's HTML page.
         capacity: 429 "temporarily at capacity", which is not our quota.
         cut: The connection ends before the headers.
+        silent: Not a byte comes; the connection stays open for `stall`, then it is cut.
+        empty: 200 without a body.
+        html_answer: 200 with a page of HTML, as a portal in front of the API sends.
+        malformed: 200 with half a JSON document.
+        wrong_length: 200 with fewer bytes than its content-length says, then it is cut.
         cut_stream: The connection ends in mid-stream (streamed requests only).
         stall_stream: The stream stops and stays open for `stall` (streamed requests only).
+        endless_stream: The stream goes on for as long as somebody listens (streamed requests only).
         stream_error: An error event inside a 200 stream (streamed requests only).
-        stall: How long a stalled stream stays open, in seconds; then it is cut.
+        stall: How long what is silent or stalled stays open, in seconds; then it is cut.
     """
 
     server_error: Chance = 0.0
     html_error: Chance = 0.0
     capacity: Chance = 0.0
     cut: Chance = 0.0
+    silent: Chance = 0.0
+    empty: Chance = 0.0
+    html_answer: Chance = 0.0
+    malformed: Chance = 0.0
+    wrong_length: Chance = 0.0
     cut_stream: Chance = 0.0
     stall_stream: Chance = 0.0
+    endless_stream: Chance = 0.0
     stream_error: Chance = 0.0
     stall: Duration = 3600.0
 
@@ -84,15 +96,7 @@ class Faults(_Frozen):
 
     def chances(self) -> dict[str, float]:
         """The probabilities by the fault's name."""
-        return {
-            "server_error": self.server_error,
-            "html_error": self.html_error,
-            "capacity": self.capacity,
-            "cut": self.cut,
-            "cut_stream": self.cut_stream,
-            "stall_stream": self.stall_stream,
-            "stream_error": self.stream_error,
-        }
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "stall"}
 
 
 class Model(_Frozen):
