@@ -96,6 +96,7 @@ class House:
             api.in_use.key,
             timeout=settings.upstream.timeout,
             connect_timeout=settings.upstream.connect_timeout,
+            longest=settings.upstream.longest_answer,
         )
         quota = settings.quota
         ledger, self._owner = _ledger(settings, simulated=simulated)

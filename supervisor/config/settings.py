@@ -71,13 +71,16 @@ class UpstreamSettings(_Table):
     Attributes:
         base_url: URL below which the endpoints lie, without a slash at its end.
         timeout: Longest silence of the API in seconds; reasoning takes minutes to its first token.
-        connect_timeout: Longest time for a connection, in seconds.
+        connect_timeout: Longest time for a connection, the look-up of the name included, in
+            seconds.
+        longest_answer: Longest time for one attempt however much comes of it, in seconds.
         max_retries: Retries of one request after failures that are not a matter of quota.
     """
 
     base_url: Annotated[str, PlainValidator(value.base_url)] = "https://api.x.ai/v1"
     timeout: _SomeSeconds = 600.0
     connect_timeout: _SomeSeconds = 10.0
+    longest_answer: _SomeSeconds = 3600.0
     max_retries: Annotated[int, PlainValidator(value.whole_number(least=0, most=100))] = 3
 
 
@@ -103,12 +106,14 @@ class QuotaSettings(_Table):
         jitter: Spread of the delay from grant to arrival at the API, in seconds.
         enabled: False sends everything at once and leaves refusing to the API.
         burst: Most requests at once, for a server that is a token bucket; None when none is stated.
+        takeover: Seconds to hold idle on start, where no lock tells that the other process is gone.
     """
 
     limits: value.Limits = (Limit(100, "requests", 60.0), Limit(3000, "requests", 3600.0))
     jitter: _Seconds = 0.25
     enabled: _Truth = True
     burst: _Count | None = None
+    takeover: _Seconds = 0.0
 
     @property
     def in_force(self) -> tuple[Limit, ...]:

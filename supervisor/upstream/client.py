@@ -9,6 +9,7 @@ hooks) have nothing to do here and would take a third of the time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -24,6 +25,9 @@ from supervisor.upstream.key import Key
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.stream import NETWORK_ERRORS, EventStream, StreamedAttempt
 from supervisor.upstream.usage import usage_of
+
+LARGEST_ANSWER = 64 * 2**20
+"""Bytes of a whole answer that are read at most; the longest known ones have a hundredth of it."""
 
 _PASSED_ON = frozenset(
     {
@@ -65,7 +69,8 @@ class Upstream:
         base_url: For example `https://api.x.ai/v1`.
         key: The key.
         timeout: Seconds without a byte after which an attempt is given up.
-        connect_timeout: Seconds to connect.
+        connect_timeout: Seconds to connect, the look-up of the name included.
+        longest: Seconds after which an attempt is given up although bytes still come.
         transport: How requests travel; a pooled aiohttp transport when None.
     """
 
@@ -76,15 +81,21 @@ class Upstream:
         *,
         timeout: float = 600.0,
         connect_timeout: float = 10.0,
+        longest: float = 3600.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._key = key
         self._transport = pooled_transport() if transport is None else transport
+        self._longest = longest
+        # aiohttp counts silence from the request's last byte on; a server that takes none of a
+        # large one is given up when it has had as long for that.
+        self._head_within = min(longest, connect_timeout + 2 * timeout)
         self._urls: dict[str, httpx.URL] = {}
-        self._extensions = {
-            "timeout": {"connect": connect_timeout, "read": timeout, "write": timeout, "pool": None}
-        }
+        # With aiohttp "connect" is for the socket alone: a name server that does not answer is
+        # waited for under "pool". Nobody waits for the pool itself, which has no bound.
+        patience = {"connect": connect_timeout, "pool": connect_timeout}
+        self._extensions = {"timeout": {**patience, "read": timeout, "write": timeout}}
 
     @property
     def base_url(self) -> str:
@@ -100,14 +111,10 @@ class Upstream:
 
         Never raises for what the network or the API does; cancelling it closes the connection.
         """
-        try:
-            response = await self._transport.handle_async_request(self._prepare(request))
-            try:
-                body = await response.aread()
-            finally:
-                await response.aclose()
-        except NETWORK_ERRORS as error:
-            return Outcome(0, {}, b"", self._network_failure(error), None)
+        received = await self._receive(self._prepare(request))
+        if isinstance(received, Failure):
+            return Outcome(0, {}, b"", received, None)
+        response, body = received
         if response.status_code >= 300:
             return self._refusal(response, body)
         return self._answer(response, body)
@@ -120,41 +127,72 @@ class Upstream:
             InvalidRequest: The body is no JSON object; nothing was sent.
         """
         request, keep_usage = with_usage(request)
-        response = await self._head(request)
+        began = asyncio.get_running_loop().time()
+        response = await self._head(request, began + self._head_within)
         if isinstance(response, Failure):
             yield StreamedAttempt(Outcome(0, {}, b"", response, None))
             return
         try:
-            yield await self._streamed(response, keep_usage=keep_usage)
+            yield await self._streamed(response, keep_usage=keep_usage, until=began + self._longest)
         finally:
             await response.aclose()
 
-    async def _head(self, request: Request) -> httpx.Response | Failure:
+    async def _receive(self, request: httpx.Request) -> tuple[httpx.Response, bytes] | Failure:
+        """The response to a request with its whole body."""
+        try:
+            began = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(began + self._head_within) as patience:
+                response = await self._transport.handle_async_request(request)
+                patience.reschedule(began + self._longest)
+                try:
+                    return response, await _whole(response)
+                finally:
+                    await response.aclose()
+        except NETWORK_ERRORS as error:
+            return self._network_failure(error)
+        except _TooLarge as error:
+            return Failure(FailureKind.MALFORMED, str(error))
+
+    async def _head(self, request: Request, until: float) -> httpx.Response | Failure:
         """The response to a streamed request.
 
         The error stays in here: yielded from inside its handler it would become the context of
         whatever the reader raises, and aiohttp's hold the request's headers.
         """
         try:
-            return await self._transport.handle_async_request(self._prepare(request))
+            async with asyncio.timeout_at(until):
+                return await self._transport.handle_async_request(self._prepare(request))
         except NETWORK_ERRORS as error:
             return self._network_failure(error)
 
-    async def _streamed(self, response: httpx.Response, *, keep_usage: bool) -> StreamedAttempt:
+    async def _streamed(
+        self, response: httpx.Response, *, keep_usage: bool, until: float
+    ) -> StreamedAttempt:
         if response.status_code >= 300:
-            try:
-                return StreamedAttempt(self._refusal(response, await response.aread()))
-            except NETWORK_ERRORS as error:
-                return StreamedAttempt(Outcome(0, {}, b"", self._network_failure(error), None))
+            return StreamedAttempt(await self._refused_stream(response, until))
+        if response.headers.get("content-type", "").startswith("text/html"):
+            failure = Failure(FailureKind.MALFORMED, "expected a stream, got: an HTML page")
+            return StreamedAttempt(Outcome(response.status_code, {}, b"", failure, None))
         events = EventStream(
             response.aiter_bytes(),
             redact=self._key.redact,
             explain=self._network_failure,
             keep_usage=keep_usage,
+            until=until,
         )
         await events.begin()
         head = Outcome(response.status_code, self._passed_on(response), b"", None, None)
         return StreamedAttempt(head, events)
+
+    async def _refused_stream(self, response: httpx.Response, until: float) -> Outcome:
+        try:
+            async with asyncio.timeout_at(until):
+                return self._refusal(response, await _whole(response))
+        except NETWORK_ERRORS as error:
+            return Outcome(0, {}, b"", self._network_failure(error), None)
+        except _TooLarge as error:
+            failure = Failure(FailureKind.MALFORMED, str(error))
+            return Outcome(0, {}, b"", failure, None)
 
     async def get(self, path: str) -> Outcome:
         """Fetch a document that costs no tokens, such as `/models` or `/api-key`."""
@@ -164,14 +202,10 @@ class Upstream:
             headers=self._key.authorization(),
             extensions=self._extensions,
         )
-        try:
-            response = await self._transport.handle_async_request(request)
-            try:
-                body = await response.aread()
-            finally:
-                await response.aclose()
-        except NETWORK_ERRORS as error:
-            return Outcome(0, {}, b"", self._network_failure(error), None)
+        received = await self._receive(request)
+        if isinstance(received, Failure):
+            return Outcome(0, {}, b"", received, None)
+        response, body = received
         if response.status_code >= 300:
             return self._refusal(response, body)
         return Outcome(response.status_code, self._passed_on(response), body, None, None)
@@ -228,6 +262,8 @@ class Upstream:
     def _network_failure(self, error: Exception) -> Failure:
         # A response that is no HTTP: its text would name a status that nobody sent.
         said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        if isinstance(error, TimeoutError) and not said:
+            said = f"it may take {self._head_within:g} s to begin and {self._longest:g} s to end"
         text = brief(self._key.redact(said)) or type(error).__name__
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | TimeoutError):
             return Failure(FailureKind.TIMEOUT, f"no answer in time: {text}")
@@ -240,3 +276,23 @@ class Upstream:
             for raw, value in response.headers.raw
             if (name := raw.lower()) in _PASSED_ON
         }
+
+
+class _TooLarge(Exception):
+    """An answer that would not end."""
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """The whole body.
+
+    Raises:
+        _TooLarge: It is larger than any answer.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise _TooLarge(f"expected an answer, got: more than {LARGEST_ANSWER} bytes")
+    return b"".join(parts)

@@ -7,6 +7,7 @@ without one was cut, and is never passed off as complete.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ class EventStream:
         redact: Removes the key from a text.
         explain: Names an exception of the transport.
         keep_usage: Pass the usage chunk on; otherwise the caller did not ask for one.
+        until: Loop time at which it is given up although events still come; None for never.
 
     Attributes:
         failure: What went wrong; None while all is well.
@@ -53,6 +55,7 @@ class EventStream:
         "_keep_usage",
         "_redact",
         "_splitter",
+        "_until",
         "complete",
         "failure",
         "usage",
@@ -65,7 +68,9 @@ class EventStream:
         redact: Callable[[str], str],
         explain: Callable[[Exception], Failure],
         keep_usage: bool,
+        until: float | None = None,
     ) -> None:
+        self._until = until
         self._chunks = chunks
         self._redact = redact
         self._explain = explain
@@ -97,7 +102,8 @@ class EventStream:
     async def _more(self) -> list[bytes]:
         """What passes of the next chunk, or at the end of an event that nothing terminated."""
         try:
-            chunk = await anext(self._chunks, None)
+            async with asyncio.timeout_at(self._until):
+                chunk = await anext(self._chunks, None)
         except NETWORK_ERRORS as error:
             self._ended = True
             if not self.complete:

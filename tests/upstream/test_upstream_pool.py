@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import socket
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -60,7 +63,7 @@ def chunk(data: bytes) -> bytes:
 
 @asynccontextmanager
 async def served(
-    peer: Peer, *, silence: float = 5.0
+    peer: Peer, *, silence: float = 5.0, longest: float = 60.0
 ) -> AsyncGenerator[tuple[Upstream, list[Connection]]]:
     """An upstream over the pooled transport, talking to a scripted server."""
     connections: list[Connection] = []
@@ -77,7 +80,13 @@ async def served(
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    upstream = Upstream(f"http://127.0.0.1:{port}/v1/", Key(FAKE_KEY), timeout=silence)
+    upstream = Upstream(
+        f"http://127.0.0.1:{port}/v1/",
+        Key(FAKE_KEY),
+        timeout=silence,
+        connect_timeout=1.0,
+        longest=longest,
+    )
     with anyio.fail_after(5):
         async with server:
             try:
@@ -249,3 +258,142 @@ async def test_cancelling_an_attempt_hangs_up() -> None:
             await asked.wait()
             tasks.cancel_scope.cancel()
         await connections[0].hung_up.wait()
+
+
+# -- what never ends ------------------------------------------------------------------------------
+
+
+async def trickling(connection: Connection) -> None:
+    """An answer that goes on, a byte at a time and never silent for long."""
+    await connection.request()
+    await connection.say(HEAD + b"content-length: 1000000\r\n\r\n")
+    while True:
+        await connection.say(b" ")
+        await asyncio.sleep(0.01)
+
+
+async def test_an_answer_that_trickles_for_ever() -> None:
+    """An answer that never ends is given up after `longest`, although it is never silent."""
+    async with served(trickling, longest=0.1) as (upstream, connections):
+        outcome = await upstream.send(ASKED)
+        await connections[0].hung_up.wait()
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.TIMEOUT
+    assert "0.1 s to end" in outcome.failure.text
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"), [(WHOLE_STREAM[0], True), (b": still at work\n\n", False)]
+)
+async def test_a_stream_without_end(said: bytes, *, passes: bool) -> None:
+    """A stream that never ends has failed after `longest`, even if only comments came."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(CHUNKED)
+        while True:
+            await connection.say(chunk(said))
+            await asyncio.sleep(0.01)
+
+    passed = b""
+    async with served(peer, longest=0.1) as (upstream, connections):
+        async with upstream.stream(STREAMED) as attempt:
+            assert attempt.events is not None
+            async for raw in attempt.events:
+                passed += raw
+            assert attempt.failure is not None
+            assert attempt.failure.kind is FailureKind.TIMEOUT
+        await connections[0].hung_up.wait()
+    assert (WHOLE_STREAM[0] in passed) == passes
+
+
+@pytest.mark.parametrize("asked", [ASKED, STREAMED])
+@pytest.mark.parametrize("status", [b"200 OK", b"503 Gone"])
+async def test_an_answer_that_would_fill_the_memory(asked: Request, status: bytes) -> None:
+    """A body beyond the largest answer is dropped as it comes, not kept until it ends."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(b"HTTP/1.1 " + status + b"\r\ntransfer-encoding: chunked\r\n\r\n")
+        while True:
+            await connection.say(chunk(b" " * 2**20))
+
+    async with served(peer) as (upstream, connections):
+        if asked.stream:
+            async with upstream.stream(asked) as attempt:
+                failure = attempt.failure
+        else:
+            failure = (await upstream.send(asked)).failure
+        await connections[0].hung_up.wait()
+    assert failure is not None
+    assert failure.kind is FailureKind.MALFORMED
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_server_that_does_not_read() -> None:
+    """A large request that nobody takes off the line times out like any silence."""
+
+    async def peer(connection: Connection) -> None:
+        await given_up.wait()
+
+    given_up = anyio.Event()
+    large = Request(id="a", traffic_class="code", body=b" " * (16 * 2**20))
+    async with served(peer, silence=0.1) as (upstream, _):
+        outcome = await upstream.send(large)
+        given_up.set()
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.TIMEOUT
+
+
+async def test_more_bytes_than_the_content_length() -> None:
+    """What follows an answer that was longer than it said is never taken for the next one."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        short = HEAD + b"content-length: %d\r\n\r\n" % (len(BODY) - 5)
+        await connection.say(short + BODY + WHOLE)
+        await connection.end()
+
+    async with served(peer) as (upstream, connections):
+        outcomes = [await upstream.send(ASKED) for _ in range(2)]
+    assert all(outcome.failure is not None for outcome in outcomes)
+    assert len(connections) == 2
+
+
+# -- names that are looked up ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A resolver that does not answer before the event is set."""
+    answer = threading.Event()
+    known = socket.getaddrinfo
+
+    def slowly(host: Any, *others: Any, **more: Any) -> Any:
+        if host == "slow.test":
+            answer.wait(5)
+            return known("127.0.0.1", *others, **more)
+        return known(host, *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    yield answer
+    answer.set()
+
+
+async def test_a_name_server_that_does_not_answer(slow_names: threading.Event) -> None:
+    """Looking the API's name up counts as connecting: it ends with `connect_timeout`."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(WHOLE)
+
+    async with served(peer) as (near, _):
+        port = near.base_url.rpartition(":")[2]
+        upstream = Upstream(f"http://slow.test:{port}", Key(FAKE_KEY), connect_timeout=0.1)
+        late = await upstream.send(ASKED)
+        slow_names.set()
+        found = await upstream.send(ASKED)
+        await upstream.aclose()
+    assert late.failure is not None
+    assert late.failure.kind in {FailureKind.CONNECTION, FailureKind.TIMEOUT}
+    assert found.failure is None
