@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from supervisor.clock import SystemClock
 from supervisor.config.key import NAMES
 from supervisor.config.schedule import named
 from supervisor.config.settings import CHAT, Settings
+from supervisor.errors import StoreError
 from supervisor.jobs.schedules import Schedules
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.owner import Ownership, SqliteOwnership
@@ -34,11 +35,13 @@ from supervisor.memory.memory import Memory
 from supervisor.messages import Priority, TrafficClass
 from supervisor.private import forget_variables, keep_private
 from supervisor.stats import Stats
+from supervisor.stop import StopSignals
 from supervisor.supervision.blocking import Frame
 from supervisor.supervision.spec import ChildSpec, Policy
 from supervisor.supervision.supervisor import Supervisor
 from supervisor.supervision.watchdog import Watch, Watchdog
 from supervisor.team.team import Desk, Stores, Team
+from supervisor.tenure import Tenure
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
 from supervisor.upstream.rotation import InUse, Rotation, ask_free_endpoint
@@ -47,7 +50,6 @@ from supervisor.web.hub import Hub
 from supervisor.web.presence import Presence
 from supervisor.web.server import serve
 from supervisor.web.version import version
-from supervisor.web.waiting import create_waiting_room
 from supervisor.workspace.sandbox import LocalSandbox
 
 _log = structlog.get_logger("supervisor.app")
@@ -56,8 +58,6 @@ _DRAIN = 20.0
 """Seconds for which answers under way may still come after SIGTERM; see docs/deploy.md."""
 _LAST_WORDS = 2.0
 """Seconds that the web server still gives after that."""
-_LOOK = 0.5
-"""Seconds between two looks whether the other process has let go of the key."""
 _SIMULATED_KEY = "xai-simulated"
 _SQLITE = "sqlite:///"
 
@@ -82,9 +82,18 @@ class House:
         settings: All settings.
         api: Where requests go.
         simulated: Whether that is the simulator; its jobs are kept apart from real ones.
+        stopped: Waits until the process is asked to stop, and says by what.
     """
 
-    def __init__(self, settings: Settings, api: Api, *, simulated: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api: Api,
+        *,
+        simulated: bool,
+        stopped: Callable[[], Awaitable[str]],
+    ) -> None:
+        self._stopped = stopped
         clock = SystemClock()
         self._clock = clock
         self._settings = settings
@@ -99,8 +108,9 @@ class House:
             longest=settings.upstream.longest_answer,
         )
         quota = settings.quota
-        ledger, self._owner = _ledger(settings, simulated=simulated)
+        ledger, owner = _ledger(settings, simulated=simulated)
         self._ledger = ledger
+        self.tenure = Tenure(owner, settings.web, takeover=quota.takeover, stopped=stopped)
         self.broker = Broker(
             BrokerSettings(
                 quota.in_force,
@@ -154,7 +164,7 @@ class House:
             presence=Presence(self._attend, clock=clock),
             clock=clock,
             started=self._started,
-            ready=lambda: self._state,
+            ready=lambda: self._state or self.broker.held,
             classes=self.broker.names,
             models=lambda: self._upstream.get("/models"),
             version=version(),
@@ -174,46 +184,11 @@ class House:
                 else:
                     self.keys.call("SIGHUP")
 
-    async def become_owner(self) -> bool:
-        """Wait until no other process holds the key; says so at the door meanwhile.
-
-        Returns:
-            False when a signal came first.
-
-        Raises:
-            StoreError: The lock cannot be taken.
-            ConfigError: The address cannot be listened on, as on one machine with the owner's.
-        """
-        owner = self._owner
-        if await owner.acquire_nowait():
-            return True
-        reason = f"another process owns the key: it holds {owner.place}"
-        _log.warning("app.waiting", reason=reason)
-        web, room = self._settings.web, create_waiting_room(reason)
-        owned = False
-
-        async def look() -> None:
-            nonlocal owned
-            # The other process ends without telling us.
-            while not await owner.acquire_nowait():  # noqa: ASYNC110
-                await anyio.sleep(_LOOK)
-            owned = True
-            tasks.cancel_scope.cancel()
-
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(partial(serve, room, web.host, web.port, grace=0.0))
-                tasks.start_soon(look)
-                async for number in signals:
-                    _log.info("app.stopping", signal=signal.Signals(number).name)
-                    tasks.cancel_scope.cancel()
-        return owned
-
     async def aclose(self) -> None:
         """Let go of the key and of the connections to the API."""
         with anyio.CancelScope(shield=True):
             await self._upstream.aclose()
-            await self._owner.release()
+            await self.tenure.end()
 
     def tree(self) -> Supervisor:
         """The supervision tree; whoever comes later depends on those before."""
@@ -234,30 +209,41 @@ class House:
         return Supervisor("supervisor", children, policy=Policy(strategy="rest_for_one"))
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run until SIGTERM or SIGINT, then drain.
+        """Run until SIGTERM or SIGINT, or until another process owns the key; then drain.
 
         Raises:
-            SupervisorError: It could not start, or something essential kept crashing.
+            SupervisorError: It could not start, something essential kept crashing, or the key is
+                another process's now.
         """
+        ousted = False
         await self.team.load()
         self._attend(present=False)
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(self.tree().run)
-                # A full collection of all that was imported takes 50 ms and more, in which every
-                # grant would go stale. What is here now stays: leave it out from now on.
-                gc.collect()
-                gc.freeze()
-                self._state = ""
-                _log.info("app.ready", seconds=round(self._age(), 3), port=self.port)
-                task_status.started()
-                async for number in signals:
-                    _log.info("app.stopping", signal=signal.Signals(number).name)
-                    break
-                self._state = "the process is stopping"
-                await self.broker.drain(_DRAIN)
-                tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self.tree().run)
+            # A full collection of all that was imported takes 50 ms and more, in which every
+            # grant would go stale. What is here now stays: leave it out from now on.
+            gc.collect()
+            gc.freeze()
+            self._state = ""
+            _log.info("app.ready", seconds=round(self._age(), 3), port=self.port)
+            task_status.started()
+            with anyio.CancelScope() as waiting:
+                tasks.start_soon(self._watch_lock, waiting)
+                _log.info("app.stopping", signal=await self._stopped())
+            ousted = waiting.cancelled_caught
+            self._state = "the process is stopping"
+            await self.broker.drain(_DRAIN)
+            tasks.cancel_scope.cancel()
         _log.info("app.stopped")
+        if ousted:
+            raise StoreError(
+                "another process owns the key now: the lock in the store was lost and it took it",
+                hint="this one has ended; started again it waits until the other has gone",
+            )
+
+    async def _watch_lock(self, waiting: anyio.CancelScope) -> None:
+        await self.tenure.keep(self.broker)
+        waiting.cancel()
 
     async def _serve(self, *, task_status: TaskStatus[None]) -> None:
         app, web = create_app(self.hub), self._settings.web
@@ -391,18 +377,30 @@ async def run_house(settings: Settings, in_use: InUse) -> None:
     Raises:
         SupervisorError: It could not start, or something essential kept crashing.
     """
+    stop = StopSignals()
+    try:
+        async with _api(settings, in_use) as api:
+            house = House(settings, api, simulated=in_use.source is None, stopped=stop.wait)
+            await _run(house)
+    finally:
+        stop.ignore()
+
+
+@asynccontextmanager
+async def _api(settings: Settings, in_use: InUse) -> AsyncGenerator[Api]:
+    """The configured API, or the simulated one where the key has no source."""
     if in_use.source is not None:
-        await _run(House(settings, Api(settings.upstream.base_url, in_use), simulated=False))
+        yield Api(settings.upstream.base_url, in_use)
         return
     async with _simulated(settings) as base_url:
-        await _run(House(settings, Api(base_url, in_use), simulated=True))
+        yield Api(base_url, in_use)
 
 
 async def _run(house: House) -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(house.hear)
         try:
-            if await house.become_owner():
+            if await house.tenure.begin():
                 await _be_owner(house)
         finally:
             await house.aclose()

@@ -201,7 +201,13 @@ def test_events_have_the_level_and_the_fields_they_are_said_to_have() -> None:
 def house() -> House:
     """A whole house that does not run."""
     in_use = InUse(Key("xai-test-not-a-real-key"), "the simulated API")
-    return House(Settings(), Api("http://127.0.0.1:9/v1", in_use), simulated=True)
+    api = Api("http://127.0.0.1:9/v1", in_use)
+    return House(Settings(), api, simulated=True, stopped=never)
+
+
+async def never() -> str:
+    """Nobody asks it to stop."""
+    return ""
 
 
 def routes(app: Starlette) -> set[str]:

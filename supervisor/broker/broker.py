@@ -124,6 +124,7 @@ class Broker:
         self._draining = False
         self._left = anyio.Event()
         self._paused = ""
+        self._held = ""
         self._restored = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -423,16 +424,15 @@ class Broker:
 
     def pause(self, reason: str) -> None:
         """Send nothing until `resume`; requests go on queueing."""
-        self._paused = reason
-        self._quota.pause.set_by_hand(paused=True)
+        self._paused = reason or "by hand"
+        self._open_or_shut()
         _log.info("broker.paused_by_hand", reason=reason)
 
     def resume(self) -> None:
         """Send again, also after the key was refused."""
         self._paused = ""
         self._halt.clear()
-        self._quota.pause.set_by_hand(paused=False)
-        self._dispatcher.changed()
+        self._open_or_shut()
         _log.info("broker.resumed_by_hand")
 
     def redact(self, text: str) -> str:
@@ -445,6 +445,26 @@ class Broker:
             self._dispatcher.changed()
             _log.info("broker.halt_ended", reason="another key has come")
 
+    @property
+    def held(self) -> str:
+        """Why nothing may be sent, whatever is said by hand; empty when it may."""
+        return self._held
+
+    def hold(self, reason: str) -> None:
+        """Send nothing until `let_go`, not even what was granted a moment ago; requests queue."""
+        self._held = reason
+        self._open_or_shut()
+
+    def let_go(self) -> None:
+        """Send again, unless it is paused by hand."""
+        self._held = ""
+        self._open_or_shut()
+
+    def _open_or_shut(self) -> None:
+        shut = bool(self._paused or self._held or self._draining)
+        self._quota.pause.set_by_hand(paused=shut)
+        self._dispatcher.changed()
+
     async def drain(self, patience: float) -> None:
         """Take no new requests, give up those that wait, let those under way be answered.
 
@@ -452,7 +472,7 @@ class Broker:
             patience: Seconds for which to wait for answers.
         """
         self._draining = True
-        self._quota.pause.set_by_hand(paused=True)
+        self._open_or_shut()
         self._give_up_waiting(
             lambda: Draining("not sent: the supervisor is stopping", retry_after=5.0)
         )
@@ -492,6 +512,8 @@ class Broker:
         state, reason = "open", ""
         if self._draining:
             state, reason = "draining", "the process is stopping"
+        elif self._held:
+            state, reason = "halted", self._held
         elif halted:
             state, reason = "halted", halted
         elif self._paused:

@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import Protocol
 
+import anyio
 import anyio.to_thread
 
 from supervisor.errors import StoreError
@@ -24,12 +25,21 @@ class Ownership(Protocol):
         """Where the lock is, for people."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether all processes on the key meet at it, wherever they run."""
+        ...
+
     async def acquire_nowait(self) -> bool:
         """Take it, unless another process has it.
 
         Raises:
             StoreError: The store cannot be used.
         """
+        ...
+
+    async def lost(self) -> str:
+        """Wait until it is gone although nobody let go of it, and say how."""
         ...
 
     async def release(self) -> None:
@@ -57,6 +67,16 @@ class SqliteOwnership:
     def place(self) -> str:
         """Where the lock is, for people."""
         return str(self._path)
+
+    @property
+    def shared(self) -> bool:
+        """Only with those that see this file: a deploy may give each process a disk of its own."""
+        return False
+
+    async def lost(self) -> str:
+        """Wait for ever: the operating system keeps it for as long as the process lives."""
+        await anyio.sleep_forever()
+        return ""
 
     async def acquire_nowait(self) -> bool:
         """Take it, unless another process has it.

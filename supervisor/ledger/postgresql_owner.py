@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
+import anyio
 import psycopg
 
 from supervisor.ledger.postgresql import CONNECT, Connection, failure
@@ -11,12 +13,23 @@ from supervisor.ledger.postgresql import CONNECT, Connection, failure
 LOCK = 0x67726F6B
 """The advisory lock of the key's owner in this database: "grok"."""
 
+_CHECK = 5.0
+"""Seconds between two questions to the server on a connection that nothing else is asked on."""
+_PATIENCE = 5.0
+"""Seconds that it may take to answer; then the connection counts as lost."""
+_KEEPALIVES: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""So that the system notices too when the server's machine is gone without a word."""
+
 
 class PostgresqlOwnership:
     """The lock of one database: one process at a time owns the key.
 
     An advisory lock of a session: the server gives it back when the connection ends, however that
-    happens.
+    happens. Also when it ends while this process lives: `lost` tells.
 
     Args:
         url: `postgresql://USER:PASSWORD@HOST/NAME`.
@@ -34,6 +47,11 @@ class PostgresqlOwnership:
         """Where the lock is, for people."""
         return "the lock in the PostgreSQL database of store.url"
 
+    @property
+    def shared(self) -> bool:
+        """All processes of the key are to have the same store.url."""
+        return True
+
     async def acquire_nowait(self) -> bool:
         """Take it, unless another process has it.
 
@@ -44,7 +62,7 @@ class PostgresqlOwnership:
             return True
         try:
             connection: Connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT
+                self._url, autocommit=True, connect_timeout=CONNECT, **_KEEPALIVES
             )
             cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
             row = await cursor.fetchone()
@@ -55,6 +73,24 @@ class PostgresqlOwnership:
             return False
         self._connection = connection
         return True
+
+    async def lost(self) -> str:
+        """Wait until the connection that holds it is broken, and say how; it is not held then."""
+        connection = self._connection
+        if connection is None:
+            return "it is not held"
+        try:
+            while True:
+                # Nothing is ever notified: this ends at once when the server hangs up.
+                async for _ in connection.notifies(timeout=_CHECK):
+                    pass
+                with anyio.fail_after(_PATIENCE):
+                    await connection.execute("SELECT 1")
+        except (psycopg.Error, OSError) as error:
+            if self._connection is connection:
+                self._connection = None
+            await connection.close()
+            return str(failure(error).message)
 
     async def release(self) -> None:
         """Let the next process have it."""

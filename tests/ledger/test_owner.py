@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
+import psycopg
 import pytest
 
 from supervisor.errors import StoreError
@@ -52,3 +55,44 @@ async def test_a_store_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as ledger:
         await PostgresqlLedger(gone).usage()
     assert "secret-word" not in f"{lock.value} {ledger.value} {PostgresqlLedger(gone)!r}"
+
+
+async def test_a_lock_that_is_kept_is_never_lost(make: Make) -> None:
+    """Nobody is told of a loss while the lock is held, nor by letting go of it."""
+    owner = make()
+    assert await owner.acquire_nowait()
+    with anyio.move_on_after(0.1) as waited:
+        await owner.lost()
+    assert waited.cancelled_caught
+    assert not await make().acquire_nowait()
+    await owner.release()
+
+
+NUMBER = 0x67726F6B
+HELD = (
+    "FROM pg_locks JOIN pg_database ON database = oid"
+    f" WHERE locktype = 'advisory' AND objid = {NUMBER} AND datname = current_database()"
+)
+"""The owner's lock of this database, as the server lists it."""
+TERMINATE = f"SELECT pg_terminate_backend(pid) {HELD}"
+
+
+@pytest.mark.slow
+async def test_a_broken_connection_is_a_lost_lock(postgresql: str) -> None:
+    """When the server ends the lock's session it is told at once, and the lock can be had again."""
+    with database(postgresql) as url:
+        owner, other = PostgresqlOwnership(url), PostgresqlOwnership(url)
+        assert (owner.shared, await owner.acquire_nowait()) == (True, True)
+        told = asyncio.create_task(owner.lost())
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
+            await operator.execute(TERMINATE.encode())
+        with anyio.fail_after(5):
+            how = await told
+        assert "ledger on PostgreSQL failed" in how
+        assert "not held" in repr(owner)
+        assert await other.acquire_nowait()
+        assert not await owner.acquire_nowait()
+        assert await owner.lost() == "it is not held"
+        await other.release()
+        assert await owner.acquire_nowait()
+        await owner.release()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.simulator.test_simulator_server import BODY, raw, streamed, until
 
-ENDPOINTS = {
+ENDPOINTS: dict[str, dict[str, Any]] = {
     "/chat/completions": BODY,
     "/responses": {"model": "grok-4.7", "input": "hello"},
 }

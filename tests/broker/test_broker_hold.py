@@ -1,0 +1,52 @@
+"""What may not be sent at all, whatever is said by hand."""
+
+from __future__ import annotations
+
+import anyio
+
+from supervisor.clock import LoopClock
+from tests.broker.desk import at_work
+
+
+async def test_nothing_goes_while_it_is_held(virtual: LoopClock) -> None:
+    """Requests queue; a resume by hand opens nothing, letting go does."""
+    async with at_work(virtual) as desk:
+        desk.broker.hold("the lock was lost")
+        desk.start("a")
+        await anyio.sleep(5)
+        desk.broker.resume()
+        await anyio.sleep(5)
+        snapshot = desk.broker.snapshot()
+        assert (snapshot.state, snapshot.reason) == ("halted", "the lock was lost")
+        assert (desk.broker.held, desk.api.arrivals) == ("the lock was lost", [])
+        desk.broker.let_go()
+        await desk.until("a")
+        assert desk.api.times == [10.0]
+        assert desk.broker.snapshot().state == "open"
+
+
+async def test_letting_go_leaves_a_pause_by_hand(virtual: LoopClock) -> None:
+    """What an operator has paused stays so until the operator resumes."""
+    async with at_work(virtual) as desk:
+        desk.broker.pause("")
+        desk.broker.hold("the lock was lost")
+        desk.start("a")
+        desk.broker.let_go()
+        await anyio.sleep(1)
+        assert (desk.broker.snapshot().reason, desk.api.arrivals) == ("by hand", [])
+        desk.broker.resume()
+        await desk.until("a")
+
+
+async def test_what_was_granted_a_moment_ago_is_not_sent(virtual: LoopClock) -> None:
+    """A grant that was being written down when the lock was lost is given up and asked for anew."""
+    async with at_work(virtual) as desk:
+        desk.ledger.slow = 0.05
+        desk.ledger.then = lambda: desk.broker.hold("the lock was lost")
+        desk.start("a")
+        await anyio.sleep(1)
+        assert desk.api.arrivals == []
+        desk.ledger.then = None
+        desk.broker.let_go()
+        await desk.until("a")
+    assert desk.ledger.outcomes == ["stale", "answered"]

@@ -1,0 +1,112 @@
+"""For how long a process may send: the lock is taken, lost, had back, or another's."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+import pytest
+
+from supervisor.clock import LoopClock
+from supervisor.config.settings import WebSettings
+from supervisor.errors import StoreError
+from supervisor.tenure import Tenure
+
+AWAY = StoreError("the store is away")
+FREE, TAKEN = "free", "taken"
+
+
+class ScriptedLock:
+    """A lock that is had, refused or unreachable as it is told.
+
+    Args:
+        script: What becomes of each try to take it; the last one of all others.
+        shared: Whether all processes meet at it.
+    """
+
+    def __init__(self, *script: str | StoreError, shared: bool = True) -> None:
+        self._script = deque(script)
+        self.shared = shared
+        self.place = "a test"
+        self.losses = anyio.Event()
+        self.tries = 0
+
+    async def acquire_nowait(self) -> bool:
+        self.tries += 1
+        said = self._script.popleft() if len(self._script) > 1 else self._script[0]
+        if isinstance(said, StoreError):
+            raise said
+        return said == FREE
+
+    async def lost(self) -> str:
+        await self.losses.wait()
+        self.losses = anyio.Event()
+        return "a test broke it"
+
+    async def release(self) -> None:
+        """Nothing is held."""
+
+
+class Door:
+    """Whoever sends: remembers when it was shut and opened."""
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+
+    def hold(self, reason: str) -> None:
+        self.story.append(reason)
+
+    def let_go(self) -> None:
+        self.story.append("open")
+
+
+def tenure(lock: ScriptedLock, takeover: float = 0.0) -> Tenure:
+    """The tenure of a process with this lock."""
+    return Tenure(lock, WebSettings(port=0), takeover=takeover, stopped=never)
+
+
+async def never() -> str:
+    """Nobody asks the process to stop."""
+    await anyio.sleep_forever()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("shared", "takeover", "seconds"), [(True, 90.0, 0), (False, 90.0, 90), (False, 0.0, 0)]
+)
+async def test_who_holds_idle(
+    virtual: LoopClock, *, shared: bool, takeover: float, seconds: float
+) -> None:
+    """Only where no common lock tells, and only for as long as was said."""
+    assert await tenure(ScriptedLock(FREE, shared=shared), takeover).begin()
+    assert virtual.monotonic() == pytest.approx(seconds, abs=0.01)
+
+
+async def test_who_has_seen_the_other_go_does_not_hold_idle(virtual: LoopClock) -> None:
+    """A lock that was another's and came free has told all there is to tell."""
+    lock = ScriptedLock(TAKEN, TAKEN, FREE, shared=False)
+    assert await tenure(lock, 90.0).begin()
+    assert (lock.tries, virtual.monotonic() < 2) == (3, True)
+
+
+async def test_a_lock_that_is_had_back(virtual: LoopClock) -> None:
+    """While it is lost nothing is sent, however long the store is away; then it goes on."""
+    lock, door = ScriptedLock(AWAY, AWAY, FREE), Door()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tenure(lock).keep, door)
+        await anyio.wait_all_tasks_blocked()
+        lock.losses.set()
+        await anyio.sleep(0.9)
+        assert door.story == ["the lock of the key's owner was lost: a test broke it"]
+        await anyio.sleep(0.2)
+        assert door.story[1:] == ["open"]
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_lock_that_another_took() -> None:
+    """It ends, and the door stays shut."""
+    lock, door = ScriptedLock(AWAY, TAKEN), Door()
+    lock.losses.set()
+    await tenure(lock).keep(door)
+    assert len(door.story) == 1
