@@ -116,6 +116,7 @@ class House:
                 quota.in_force,
                 quota.jitter,
                 settings.upstream.max_retries,
+                patience=settings.upstream.patience,
                 budgets=settings.budget.total,
                 prices=_prices(settings),
             ),

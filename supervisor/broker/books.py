@@ -8,6 +8,7 @@ import structlog
 
 from supervisor.broker.account import Account
 from supervisor.broker.entry import Entry
+from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
 from supervisor.ledger.attempt import Settlement
 from supervisor.ledger.ledger import Ledger
@@ -22,7 +23,13 @@ _log = structlog.get_logger("supervisor.broker")
 CANCELLED = Failure(FailureKind.CONNECTION, "cancelled by whoever asked")
 
 _SAYS_NOTHING = frozenset(
-    {FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER, FailureKind.CAPACITY}
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.CONNECTION,
+        FailureKind.TIMEOUT,
+        FailureKind.SERVER,
+        FailureKind.CAPACITY,
+    }
 )
 """Failures that do not tell whether the server would have let the attempt in."""
 
@@ -35,11 +42,14 @@ class Books:
         ledger: Where attempts are written down.
         clock: Tells the time.
         on_answer: Told of every answer when it was granted: the key was good.
+        on_down: Told each time that the API was found to answer nobody.
         spread: Random numbers in [0, 1), for the length of pauses.
         prices: What answers cost where the API does not say it.
 
     Attributes:
         accounts: By the class's name.
+        outage: Whether the API answers anybody at all.
+        under_way: Attempts that have not ended.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Books:
         ledger: Ledger,
         clock: Clock,
         on_answer: Callable[[float], None],
+        on_down: Callable[[], None],
         spread: Callable[[], float],
         prices: Prices,
     ) -> None:
@@ -56,9 +67,12 @@ class Books:
         self._ledger = ledger
         self._clock = clock
         self._on_answer = on_answer
+        self._on_down = on_down
         self._spread = spread
         self._prices = prices
         self.accounts: dict[str, Account] = {}
+        self.outage = Outage()
+        self.under_way = 0
 
     def granted(self, entry: Entry) -> None:
         """An attempt was written down: count it where everybody looks."""
@@ -66,6 +80,7 @@ class Books:
         account.attempts += 1
         account.waits.append(entry.waited)
         entry.sent += 1
+        self.under_way += 1
         if entry.state is TicketState.LEFT:
             # Whoever asked has gone while it was written down.
             self.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
@@ -73,7 +88,7 @@ class Books:
     def let_in(self, entry: Entry) -> None:
         """The head of an answer has come: no need to wait for its end, which may take minutes."""
         self._quota.pause.accepted(granted_at=entry.granted_at)
-        self._on_answer(entry.granted_at)
+        self._answered(entry)
 
     def settle(
         self,
@@ -89,6 +104,7 @@ class Books:
         if attempt is None:
             return
         entry.attempt = None
+        self.under_way -= 1
         now = self._clock.monotonic()
         account = self.accounts[entry.request.traffic_class]
         if usage is not None:
@@ -143,7 +159,29 @@ class Books:
                 )
         elif failure is not None and failure.kind in _SAYS_NOTHING:
             pause.undecided(granted_at=entry.granted_at)
+            self._unanswered(entry, failure, now=now)
         else:
             pause.accepted(granted_at=entry.granted_at)
             if failure is None:
-                self._on_answer(entry.granted_at)
+                self._answered(entry)
+            else:
+                self._unanswered(entry, failure, now=now)
+
+    def _answered(self, entry: Entry) -> None:
+        self._on_answer(entry.granted_at)
+        if self.outage.answered(entry.request.model, self._clock.monotonic()):
+            _log.info("broker.api_back")
+
+    def _unanswered(self, entry: Entry, failure: Failure, *, now: float) -> None:
+        """One failure may be the one that shows that the API answers nobody."""
+        if failure is CANCELLED or not self.outage.failed(
+            failure, entry.request, now=now, under_way=self.under_way
+        ):
+            return
+        pause = self._quota.pause
+        if pause.unanswered(
+            now, granted_at=entry.granted_at, silence=SILENCE, spread=self._spread()
+        ):
+            until = round(pause.opens_at() - now, 3)
+            _log.warning("broker.api_down", until=until, text=failure.text)
+            self._on_down()

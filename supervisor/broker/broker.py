@@ -18,6 +18,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.broker.account import Account
+from supervisor.broker.again import Repetition
 from supervisor.broker.books import CANCELLED, Books
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
@@ -26,7 +27,7 @@ from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.patience import Patience
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.snapshot import BrokerSnapshot, Why
-from supervisor.broker.verdict import final_error, judge
+from supervisor.broker.verdict import final_error
 from supervisor.broker.view import class_snapshot, why
 from supervisor.budget import Budget
 from supervisor.clock import Clock
@@ -38,6 +39,7 @@ from supervisor.errors import (
     QueueFull,
     RequestError,
     RequestTooLarge,
+    UpstreamUnavailable,
 )
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.prices import Prices
@@ -53,6 +55,8 @@ from supervisor.upstream.stream import StreamedAttempt
 
 _log = structlog.get_logger("supervisor.broker")
 
+_IN_QUEUE = frozenset({TicketState.WAITING, TicketState.DELAYED})
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
@@ -62,6 +66,8 @@ class BrokerSettings:
         limits: The key's limits; empty when rate limiting is off.
         jitter: Spread of the delay from grant to arrival, in seconds.
         max_retries: Retries after failures that are not a matter of quota.
+        patience: Seconds for which a request that belongs to no job waits while the API answers
+            nobody; jobs wait as long as it takes.
         budgets: Money that all classes together may spend.
         prices: What answers cost where the API does not say it.
     """
@@ -69,6 +75,7 @@ class BrokerSettings:
     limits: tuple[Limit, ...] = ()
     jitter: float = 0.25
     max_retries: int = 3
+    patience: float = 120.0
     budgets: tuple[Budget, ...] = ()
     prices: Prices = field(default_factory=Prices)
 
@@ -96,11 +103,10 @@ class Broker:
         clock: Clock,
         spread: Callable[[], float] = random.random,
     ) -> None:
-        self._settings = settings
+        self._prices = settings.prices
         self._upstream = upstream
         self._ledger = ledger
         self._clock = clock
-        self._spread = spread
         now = clock.monotonic()
         self._budgets = Budgets(settings.budgets, now=now, wall=clock.wall())
         self._money = Money(self._budgets, settings.prices, clock)
@@ -112,8 +118,16 @@ class Broker:
             ledger=ledger,
             clock=clock,
             on_answer=self._halt.passed,
+            on_down=self._give_up_tired,
             spread=spread,
             prices=settings.prices,
+        )
+        self._repetition = Repetition(
+            self._books.outage,
+            self._quota.pause,
+            max_retries=settings.max_retries,
+            patience=settings.patience,
+            spread=spread,
         )
         self._dispatcher = Dispatcher(
             self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
@@ -287,6 +301,7 @@ class Broker:
         if halted is not None:
             raise halted
         account.requests += 1
+        entry.asked_at = self._clock.monotonic()
         self._entries[request.id] = entry
         self._dispatcher.submit(entry)
         return entry
@@ -330,7 +345,7 @@ class Broker:
             wait = None if first is None else self._money.shortage(account, first.cost)
             if wait is not None:
                 error = partial(budget_spent, account.traffic_class.name, wait)
-                self._give_up_waiting(error, owner=account.owner)
+                self._give_up_waiting(error, lambda entry: entry.owner == account.owner)
 
     def _expected(self, account: Account, ahead: int, tokens: int = 0) -> float:
         now = self._clock.monotonic()
@@ -369,12 +384,10 @@ class Broker:
 
     def _again(self, entry: Entry, failure: Failure, *, body: bytes, content_type: str) -> None:
         """Queue a failed attempt's request again, or raise its final error."""
-        again = judge(
+        again = self._repetition.decide(
+            entry,
             failure,
-            retries=entry.retries,
-            refusals=entry.refusals,
-            max_retries=self._settings.max_retries,
-            spread=self._spread(),
+            now=self._clock.monotonic(),
             outdated=self._halt.outdated(entry.granted_at),
         )
         if again is not None and self._draining:
@@ -387,8 +400,6 @@ class Broker:
         halted = self._halt.error(self._clock.monotonic(), entry.request.id)
         if halted is not None:
             raise halted
-        if failure.kind is not FailureKind.QUOTA:
-            entry.retries += 1
         _log.info(
             "broker.attempt_retried",
             request=entry.request.id,
@@ -396,7 +407,7 @@ class Broker:
             delay=round(again.delay, 3),
             text=failure.text,
         )
-        self._dispatcher.retry(entry, again.delay)
+        self._dispatcher.retry(entry, again.delay, behind=again.behind)
 
     def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
         """The key is unusable: everybody who waits is told now, waiting would never help."""
@@ -483,25 +494,32 @@ class Broker:
         _log.info("broker.drained", unanswered=len(self._entries))
 
     def _give_up_waiting(
-        self, error: Callable[[], RequestError], *, owner: int | None = None
+        self, error: Callable[[], RequestError], who: Callable[[Entry], bool] = lambda _: True
     ) -> None:
         for entry in list(self._entries.values()):
-            if owner is not None and entry.owner != owner:
-                continue
-            if entry.state in {TicketState.WAITING, TicketState.DELAYED}:
+            if entry.state in _IN_QUEUE and who(entry):
                 self._dispatcher.leave(entry)
                 entry.give_up(error())
 
+    def _give_up_tired(self) -> None:
+        """The API still answers nobody: whoever has waited long enough for it is told."""
+        now = self._clock.monotonic()
+        reason = self._books.outage.reason(now)
+        self._give_up_waiting(
+            lambda: UpstreamUnavailable(f"not sent: {reason}"),
+            lambda entry: self._repetition.is_tired(entry, now),
+        )
+
     def priced(self, usage: Usage, model: str) -> Usage:
         """The usage with its price, where that is known."""
-        return self._settings.prices.priced(usage, model)
+        return self._prices.priced(usage, model)
 
     # -- views ------------------------------------------------------------------------------------
 
     def why(self, request_id: str) -> Why | None:
         """Why a request waits; None when it does not (any more)."""
         entry = self._entries.get(request_id)
-        if entry is None or entry.state not in {TicketState.WAITING, TicketState.DELAYED}:
+        if entry is None or entry.state not in _IN_QUEUE:
             return None
         return why(self._dispatcher, entry, self._clock.monotonic())
 
@@ -518,6 +536,8 @@ class Broker:
             state, reason = "halted", halted
         elif self._paused:
             state, reason = "paused", self._paused
+        elif self._books.outage.on:
+            state, reason = "halted", self._books.outage.reason(now)
         quota = self._quota.snapshot(now)
         accounts: Iterable[Account] = sorted(
             self._accounts.values(),

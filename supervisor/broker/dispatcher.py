@@ -70,10 +70,10 @@ class Dispatcher:
         self.scheduler.submit(entry, self._clock.monotonic())
         self._wake.set()
 
-    def retry(self, entry: Entry, delay: float) -> None:
-        """Queue a granted entry again; it keeps its age."""
+    def retry(self, entry: Entry, delay: float, *, behind: bool = False) -> None:
+        """Queue a granted entry again; it keeps its age, unless it is to go `behind` all others."""
         now = self._clock.monotonic()
-        self.scheduler.retry(entry, now=now, not_before=now + delay)
+        self.scheduler.retry(entry, now=now, not_before=now + delay, behind=behind)
         self._wake.set()
 
     def leave(self, entry: Entry) -> None:

@@ -16,9 +16,11 @@ class Entry(Ticket):
     Attributes:
         request: What is asked.
         attempt: The attempt under way, None between attempts.
+        asked_at: Monotonic seconds at which it came.
         granted_at: Monotonic seconds of the last grant.
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
+        looks: Times it found in vain whether the API answers again.
         streamed: Its stream has begun and ended; what became of it is booked.
         sent: HTTP requests sent for it.
         refusals: Times the API refused it for quota.
@@ -26,8 +28,10 @@ class Entry(Ticket):
 
     __slots__ = (
         "_grant",
+        "asked_at",
         "attempt",
         "granted_at",
+        "looks",
         "refusals",
         "request",
         "retries",
@@ -40,10 +44,12 @@ class Entry(Ticket):
         super().__init__(request.id, owner=owner, priority=priority, tokens=tokens)
         self.request = request
         self.attempt: Attempt | None = None
+        self.asked_at = 0.0
         self.granted_at = 0.0
         self.waited = 0.0
         self.retries = 0
         self.refusals = 0
+        self.looks = 0
         self.sent = 0
         self.streamed = False
         self._grant: asyncio.Future[None] | None = None

@@ -88,7 +88,8 @@ class BrokerSnapshot:
     """All of it.
 
     Attributes:
-        state: `open`, `paused` (by hand), `halted` (key unusable, or not ours) or `draining`.
+        state: `open`, `paused` (by hand), `halted` (key unusable or not ours, or the API down) or
+            `draining`.
         reason: Why, when not open.
         classes: Roles and clients, most urgent first.
         quota: Windows, pause and what was learned.

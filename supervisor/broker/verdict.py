@@ -32,9 +32,11 @@ class Again:
 
     Attributes:
         delay: Seconds to wait before it may go.
+        behind: All others of its class go first.
     """
 
     delay: float
+    behind: bool = False
 
 
 def judge(

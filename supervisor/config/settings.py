@@ -75,6 +75,8 @@ class UpstreamSettings(_Table):
             seconds.
         longest_answer: Longest time for one attempt however much comes of it, in seconds.
         max_retries: Retries of one request after failures that are not a matter of quota.
+        patience: Longest time that a request waits while the API answers nobody, in seconds; jobs
+            wait as long as it takes.
     """
 
     base_url: Annotated[str, PlainValidator(value.base_url)] = "https://api.x.ai/v1"
@@ -82,6 +84,7 @@ class UpstreamSettings(_Table):
     connect_timeout: _SomeSeconds = 10.0
     longest_answer: _SomeSeconds = 3600.0
     max_retries: Annotated[int, PlainValidator(value.whole_number(least=0, most=100))] = 3
+    patience: _Seconds = 120.0
 
 
 class KeySettings(_Table):

@@ -15,6 +15,8 @@ SILENCE = 2.0
 """Seconds without a refusal after which a probe counts as let in: an answer may take minutes, a
 refusal never does."""
 
+_REFUSED = "the server refused for quota"
+
 
 @dataclass(frozen=True, slots=True)
 class PauseSnapshot:
@@ -25,12 +27,14 @@ class PauseSnapshot:
         probing: A single attempt is under way to find out whether the server lets us in.
         refusals: Refusals in a row.
         by_hand: An operator has paused sending.
+        why: What it pauses for, in words.
     """
 
     until: float
     probing: bool
     refusals: int
     by_hand: bool
+    why: str = _REFUSED
 
 
 class Pause:
@@ -42,8 +46,10 @@ class Pause:
         "_probe_at",
         "_probing",
         "_refusals",
+        "_silence",
         "_until",
         "_waiting",
+        "_why",
     )
 
     def __init__(self) -> None:
@@ -54,10 +60,12 @@ class Pause:
         self._waiting = False
         self._probing = False
         self._by_hand = False
+        self._silence = SILENCE
+        self._why = _REFUSED
 
     def allowance(self, now: float) -> float:
         """How many attempts may go now: none, one probe, or any number (infinity)."""
-        if self._probing and now - self._probe_at >= SILENCE:
+        if self._probing and now - self._probe_at >= self._silence:
             self._waiting = self._probing = False
             self._refusals = 0
         if self._by_hand or now < self._until or self._probing:
@@ -72,7 +80,7 @@ class Pause:
         """Monotonic seconds at which to look again; infinity while paused by hand."""
         if self._by_hand:
             return float("inf")
-        return max(self._until, self._probe_at + SILENCE) if self._probing else self._until
+        return max(self._until, self._probe_at + self._silence) if self._probing else self._until
 
     def granted(self, now: float) -> None:
         """An attempt was granted; while a refusal is unanswered it is the probe."""
@@ -98,6 +106,7 @@ class Pause:
         if fresh:
             self._armed_at = now
             self._refusals += 1
+        self._silence, self._why = SILENCE, _REFUSED
         step = BACKOFF[min(self._refusals, len(BACKOFF)) - 1]
         delay = max(after, 0.0) if after is not None else step * (1.0 + 0.25 * spread)
         if fresh or after is not None:
@@ -105,6 +114,22 @@ class Pause:
         self._waiting = True
         if fresh:
             self._probing = False
+        return fresh
+
+    def unanswered(self, now: float, *, granted_at: float, silence: float, spread: float) -> bool:
+        """The server answers nobody: like a refusal, but silence means something else.
+
+        Args:
+            now: Monotonic seconds.
+            granted_at: When the attempt was granted.
+            silence: Seconds after which a probe counts as let in.
+            spread: Random number in [0, 1), for jitter.
+
+        Returns:
+            Whether this began a pause, or a longer one.
+        """
+        fresh = self.refused(now, granted_at=granted_at, after=None, spread=spread)
+        self._silence, self._why = silence, "the server answers nobody"
         return fresh
 
     def accepted(self, *, granted_at: float) -> None:
@@ -124,4 +149,4 @@ class Pause:
 
     def snapshot(self) -> PauseSnapshot:
         """The state as a frozen value."""
-        return PauseSnapshot(self._until, self._probing, self._refusals, self._by_hand)
+        return PauseSnapshot(self._until, self._probing, self._refusals, self._by_hand, self._why)

@@ -172,7 +172,7 @@ class Quota:
         """Why a round's allowance is used up."""
         if self.pause.allowance(now) < 1:
             pause = self.pause.snapshot()
-            detail = "one probe is under way" if pause.probing else "the server refused for quota"
+            detail = "one probe is under way" if pause.probing else pause.why
             if pause.by_hand:
                 detail = "sending is paused by hand"
             return Block(Obstacle.PAUSE, detail, self.pause.opens_at())

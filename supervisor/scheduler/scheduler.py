@@ -141,9 +141,19 @@ class Scheduler(Generic[T]):
             heappush(self._deadlines, ticket.timer)
         self._queue(ticket)
 
-    def retry(self, ticket: T, *, now: float, not_before: float) -> None:
-        """Queue a granted ticket again; it keeps its age and goes no sooner than `not_before`."""
+    def retry(self, ticket: T, *, now: float, not_before: float, behind: bool = False) -> None:
+        """Queue a granted ticket again; it goes no sooner than `not_before`.
+
+        Args:
+            ticket: One that was granted.
+            now: Monotonic seconds.
+            not_before: Monotonic seconds.
+            behind: It takes the last place; else it keeps its age.
+        """
         self._released(ticket)
+        if behind:
+            ticket.age = self._next_age
+            self._next_age += 1
         self._classes[ticket.owner].waiting += 1
         ticket.since = now
         if ticket.deadline < _NEVER and ticket.timer is None:

@@ -268,7 +268,8 @@ class Upstream:
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | TimeoutError):
             return Failure(FailureKind.TIMEOUT, f"no answer in time: {text}")
         hint = f"is {self._base} right, and reachable from here?"
-        return Failure(FailureKind.CONNECTION, f"the connection failed: {text}", hint)
+        kind = FailureKind.UNREACHABLE if _never_connected(error) else FailureKind.CONNECTION
+        return Failure(kind, f"the connection failed: {text}", hint)
 
     def _passed_on(self, response: httpx.Response) -> Mapping[str, str]:
         return {
@@ -276,6 +277,13 @@ class Upstream:
             for raw, value in response.headers.raw
             if (name := raw.lower()) in _PASSED_ON
         }
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether not a byte of the request can have arrived."""
+    causes = (error, error.__cause__)
+    kinds = (httpx.ConnectError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    return any(isinstance(cause, kinds) for cause in causes)
 
 
 class _TooLarge(Exception):

@@ -25,6 +25,7 @@ class FailureKind(StrEnum):
     QUOTA = "quota"
     CAPACITY = "capacity"
     SERVER = "server"
+    UNREACHABLE = "unreachable"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
     MALFORMED = "malformed"
@@ -38,6 +39,7 @@ RETRYABLE = frozenset(
     {
         FailureKind.CAPACITY,
         FailureKind.SERVER,
+        FailureKind.UNREACHABLE,
         FailureKind.CONNECTION,
         FailureKind.TIMEOUT,
         FailureKind.MALFORMED,

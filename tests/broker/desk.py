@@ -34,13 +34,8 @@ def request(name: str, traffic_class: str = "code", *, size: int = 0, **fields: 
         fields: Further fields of `Request`.
     """
     document = {"model": "grok-4.7", "user": name, "messages": ["x" * size]}
-    return Request(
-        id=name,
-        traffic_class=traffic_class,
-        body=orjson.dumps(document),
-        model="grok-4.7",
-        **fields,
-    )
+    fields = {"model": "grok-4.7", **fields}
+    return Request(id=name, traffic_class=traffic_class, body=orjson.dumps(document), **fields)
 
 
 @dataclass(slots=True)

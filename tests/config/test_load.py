@@ -30,6 +30,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "upstream.connect_timeout": ("0s", DURATION),
     "upstream.longest_answer": ("0s", DURATION),
     "upstream.max_retries": (-1, "a whole number from 0 to 100"),
+    "upstream.patience": ("long", DURATION),
     "key.file": (5, "the path of a file, such as"),
     "key.command": (5, "a program and its arguments, such as"),
     "quota.limits": (5, LIMITS),

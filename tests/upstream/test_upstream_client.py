@@ -166,7 +166,7 @@ async def test_a_key_in_a_header_is_redacted() -> None:
 
 
 ERRORS = [
-    (httpx.ConnectError("refused"), FailureKind.CONNECTION),
+    (httpx.ConnectError("refused"), FailureKind.UNREACHABLE),
     (httpx.ConnectTimeout(""), FailureKind.CONNECTION),
     (httpx.ReadError("reset"), FailureKind.CONNECTION),
     (httpx.RemoteProtocolError("cut"), FailureKind.CONNECTION),

@@ -104,7 +104,7 @@ def test_a_row_of_the_table(row: Row) -> None:
 @pytest.mark.parametrize("kind", FailureKind)
 def test_what_follows_from_a_kind(kind: FailureKind) -> None:
     """Waiting helps with some kinds, nobody's waiting helps with others, and never with both."""
-    helps = {K.CAPACITY, K.SERVER, K.CONNECTION, K.TIMEOUT, K.MALFORMED}
+    helps = {K.CAPACITY, K.SERVER, K.UNREACHABLE, K.CONNECTION, K.TIMEOUT, K.MALFORMED}
     assert (kind in RETRYABLE) is (kind in helps)
     assert (kind in HALTING) is (kind in {K.CREDITS, K.KEY})
 

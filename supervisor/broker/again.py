@@ -1,0 +1,81 @@
+"""Whether a failed attempt's request is sent again, and who is given up. Pure.
+
+While the API answers nobody it is not each request's own failures that count, but how long its
+caller is willing to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from supervisor.broker.entry import Entry
+from supervisor.broker.outage import ASIDE, Outage
+from supervisor.broker.verdict import Again, judge
+from supervisor.quota.pause import Pause
+from supervisor.upstream.failures import Failure, FailureKind
+
+MOST_LOOKS = 20
+"""Times that a request may look whether the API is back and get an error for an answer: each took
+a pause of its own. Where there is no answer at all only patience ends it."""
+
+
+class Repetition:
+    """Decides on repetitions.
+
+    Args:
+        outage: Whether the API answers anybody.
+        pause: Until when nobody may look.
+        max_retries: Retries after failures that are not a matter of quota.
+        patience: Seconds for which a request that belongs to no job outlasts an outage.
+        spread: Random numbers in [0, 1), for the length of delays.
+    """
+
+    def __init__(
+        self,
+        outage: Outage,
+        pause: Pause,
+        *,
+        max_retries: int,
+        patience: float,
+        spread: Callable[[], float],
+    ) -> None:
+        self._outage = outage
+        self._pause = pause
+        self._max_retries = max_retries
+        self._patience = patience
+        self._spread = spread
+
+    def decide(self, entry: Entry, failure: Failure, *, now: float, outdated: bool) -> Again | None:
+        """What follows from a failed attempt.
+
+        Args:
+            entry: The request.
+            failure: How it failed.
+            now: Monotonic seconds.
+            outdated: Whether it may have gone with a key that another has taken the place of.
+
+        Returns:
+            None for a final error.
+        """
+        if self._outage.on and self._outage.covers(failure):
+            # What the API says no to may be the request after all: that has an end.
+            entry.looks += failure.status is not None
+            if self.is_tired(entry, now) or entry.looks > MOST_LOOKS:
+                return None
+            # No retry of this request's own, and another one is to look next.
+            return Again(max(0.0, self._pause.opens_at() - now) + ASIDE, behind=True)
+        again = judge(
+            failure,
+            retries=entry.retries,
+            refusals=entry.refusals,
+            max_retries=self._max_retries,
+            spread=self._spread(),
+            outdated=outdated,
+        )
+        entry.retries += failure.kind is not FailureKind.QUOTA
+        return again
+
+    def is_tired(self, entry: Entry, now: float) -> bool:
+        """Whether an outage outlasts a request's patience; a job's has no end, for it is kept."""
+        patience = float("inf") if entry.request.job else self._patience
+        return self._outage.outlasts(entry.asked_at, patience, now)
