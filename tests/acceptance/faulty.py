@@ -1,20 +1,24 @@
-"""Clients of a house whose API is at fault, and how their calls ended."""
+"""A house whose API is at fault: its clients, how their calls ended, and what must not be left."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import socket
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.acceptance.processes import Process
+from tests.acceptance.processes import KEY, Process, simulator, supervisor
 
+CLIENTS = ("editor", "bot", "batch")
 ERRORS = {
     "deadline_exceeded",
     "draining",
@@ -26,6 +30,21 @@ ERRORS = {
     "upstream_unavailable",
 }
 """Codes that a call may end with, whatever the API does."""
+SETTINGS = (
+    "upstream.timeout=400ms",
+    "upstream.connect_timeout=400ms",
+    "upstream.longest_answer=800ms",
+    "upstream.max_retries=1",
+    "upstream.patience=500ms",
+    "quota.jitter=100ms",
+    'clients.editor={priority="high", ceiling=[]}',
+    "clients.bot={ceiling=[]}",
+    'clients.batch={priority="low", ceiling=[]}',
+)
+"""A fault shows in a second and not in ten minutes."""
+ENDLESS = 15.0
+"""Seconds after which a call with these settings counts as one that never ends: two attempts of a
+second, a retry's delay, a pause or two, and a machine that has other things to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +56,14 @@ class Call:
         code: Of the error; empty for an answer.
         seconds: How long it took.
         attempts: HTTP requests that were sent for it; 0 where it is not said.
-        dropped: The connection was dropped at its end, as it must be for a stream that broke off.
+        clean: Its connection was not dropped; an answer's never is, a broken stream's must be.
     """
 
     status: int
     code: str
     seconds: float
     attempts: int = 0
-    dropped: bool = False
+    clean: bool = True
 
 
 def ask(house: Process, client: str, *, stream: bool = False, patience: float = 30.0) -> Call:
@@ -59,29 +78,27 @@ def ask(house: Process, client: str, *, stream: bool = False, patience: float = 
     began = time.perf_counter()
     parts = urlsplit(house.base)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
-    body = {
-        "model": "grok-4.7",
-        "messages": [{"role": "user", "content": f"hello {client}"}],
-        "stream": stream,
-    }
+    question = {"role": "user", "content": f"hello {client}"}
+    body = {"model": "grok-4.7", "messages": [question], "stream": stream}
     headers = {"content-type": "application/json", "authorization": f"Bearer {client}"}
     try:
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         response = connection.getresponse()
-        data, dropped = _read(response)
+        data, clean = _read(response)
     finally:
         connection.close()
     took = time.perf_counter() - began
     attempts = int(response.headers.get("x-supervisor-attempts", 0))
     code = _code(response.status, data, stream=stream)
-    return Call(response.status, code, took, attempts, dropped)
+    code = response.headers.get("x-supervisor-error", code)
+    return Call(response.status, code, took, attempts, clean)
 
 
 def _read(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
     try:
-        return response.read(), False
+        return response.read(), True
     except http.client.IncompleteRead as cut:
-        return cut.partial, True
+        return cut.partial, False
 
 
 def _code(status: int, data: bytes, *, stream: bool) -> str:
@@ -91,43 +108,126 @@ def _code(status: int, data: bytes, *, stream: bool) -> str:
         AssertionError: It is neither.
     """
     if status == 200 and stream:
-        if data.rstrip().endswith(b"data: [DONE]"):
+        # With its last word it is whole, even if the connection is lost before it says so.
+        if b'"finish_reason":"stop"' in data or data.rstrip().endswith(b"data: [DONE]"):
             return ""
         data = data.rstrip().rpartition(b"data: ")[2]
     document: Any = json.loads(data)
     if status == 200 and not stream:
         assert document["choices"][0]["message"]["content"], document
         return ""
-    code = document["error"]["code"]
     assert document["error"]["message"], document
-    return str(document["code"]) if code is None else str(code)
+    return str(document["error"]["code"])
 
 
-def ask_all(
-    house: Process, clients: Sequence[str], count: int, *, streams: bool = True, apart: float = 0.0
-) -> list[Call]:
-    """Calls of all clients side by side, half of them streamed, until all have ended."""
-    with ThreadPoolExecutor(len(clients) * count) as pool:
-        calls = [
-            pool.submit(ask, house, client, stream=streams and bool(number % 2))
-            for number in range(count)
-            for client in clients
-        ]
-        return [call.result() for call in calls]
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A simulated API and a house on it, each a process of its own.
+
+    Attributes:
+        api: The simulator.
+        house: The supervisor.
+        folder: Where both have their files.
+    """
+
+    api: Process
+    house: Process
+    folder: Path
+
+    def set(self, **settings: Any) -> None:
+        """Have the API behave differently from now on."""
+        self.api.post("/_simulator/settings", settings)
+
+    @contextmanager
+    def fault(self, **faults: float) -> Generator[None]:
+        """Faults that befall the API while the block lasts; the judge has forgotten all before."""
+        self.api.post("/_simulator/reset", {})
+        self.set(faults=faults)
+        try:
+            yield
+        finally:
+            self.set(faults=dict.fromkeys(faults, 0.0))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the judge says."""
+        report: dict[str, Any] = self.api.get("/_simulator/report")
+        return report
+
+    def ask_all(self, count: int = 2, *, streams: Sequence[bool] = (False, True)) -> list[Call]:
+        """So many calls of every client in every form, side by side, until all have ended."""
+        forms = [(client, stream) for _ in range(count) for client in CLIENTS for stream in streams]
+        with ThreadPoolExecutor(len(forms)) as pool:
+            calls = [pool.submit(ask, self.house, who, stream=stream) for who, stream in forms]
+            return [call.result() for call in calls]
+
+    def settle(self) -> None:
+        """Wait until nothing waits and nothing is under way."""
+        while any(
+            one["queued"] or one["in_flight"] for one in self.house.get("/api/queue")["classes"]
+        ):
+            pass
+
+    def weigh(self) -> tuple[int, int]:
+        """Open files of the house, and its bytes in memory."""
+        place = Path(f"/proc/{self.house.popen.pid}")
+        pages = int((place / "statm").read_text().split()[1])
+        return len(os.listdir(place / "fd")), pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def settle(house: Process) -> None:
-    """Wait until nothing waits and nothing is under way."""
-    while any(one["queued"] or one["in_flight"] for one in house.get("/api/queue")["classes"]):
-        pass
+@contextmanager
+def bench(folder: Path, *settings: str, port: int = 0, **simulated: Any) -> Generator[Bench]:
+    """A bench for as long as the block lasts.
+
+    Args:
+        folder: Where its files are.
+        settings: More of the supervisor's.
+        port: Of the API; 0 for a free one.
+        simulated: Settings of the API.
+    """
+    (folder / "roles").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        options = [f"--option={name}={json.dumps(value)}" for name, value in simulated.items()]
+        api = stack.enter_context(simulator(folder, *options, port=port))
+        base = f"upstream.base_url={api.base}/v1"
+        house = stack.enter_context(supervisor(folder, base, *SETTINGS, *settings))
+        yield Bench(api, house, folder)
 
 
-def open_files(house: Process) -> int:
-    """File descriptors of the process."""
-    return len(os.listdir(f"/proc/{house.popen.pid}/fd"))
+def free_port() -> int:
+    """A port that nobody listens on, for an API that comes back where it was."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def resident(house: Process) -> int:
-    """Bytes of the process that are in memory."""
-    fields = Path(f"/proc/{house.popen.pid}/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+# -- the laws -------------------------------------------------------------------------------------
+
+
+def check_ends(calls: Sequence[Call], *, within: float = ENDLESS) -> Counter[str]:
+    """Every call has an answer or a typed error, in time; a broken stream is never a clean end.
+
+    Returns:
+        How often each code came; the empty one is an answer.
+    """
+    for call in calls:
+        assert call.code in ERRORS | {""}, call
+        assert call.seconds < within, call
+        assert call.clean == (call.status != 200 or not call.code), call
+        assert (call.status < 400) == (not call.code or not call.clean), call
+    return Counter(call.code for call in calls)
+
+
+def check_log(house: Process) -> None:
+    """No traceback, no crash, and no key."""
+    log = house.log.read_text()
+    for mark in ("Traceback", "crashed", "blocked", KEY):
+        assert mark not in log, log
+
+
+def check_well(one: Bench) -> None:
+    """After a fault everybody is answered, by itself and at once."""
+    calls = one.ask_all(1)
+    assert check_ends(calls) == {"": len(calls)}, calls
+    one.settle()

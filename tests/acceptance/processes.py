@@ -125,9 +125,11 @@ def _url(popen: subprocess.Popen[bytes], log: Path, start: int, ready: str) -> s
 
 
 @contextmanager
-def simulator(folder: Path, *arguments: str) -> Generator[Process]:
+def simulator(folder: Path, *arguments: str, port: int = 0) -> Generator[Process]:
     """The simulated API as a process of its own."""
-    with started(["simulate", "--port", "0", *arguments], folder, name="simulator") as process:
+    with started(
+        ["simulate", "--port", str(port), *arguments], folder, name="simulator"
+    ) as process:
         yield process
 
 
