@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -85,10 +85,20 @@ class Books:
             # Whoever asked has gone while it was written down.
             self.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
 
-    def let_in(self, entry: Entry) -> None:
+    def let_in(self, entry: Entry, headers: Mapping[str, str]) -> None:
         """The head of an answer has come: no need to wait for its end, which may take minutes."""
+        self.observe(entry, headers)
         self._quota.pause.accepted(granted_at=entry.granted_at)
         self._answered(entry)
+
+    def observe(self, entry: Entry, headers: Mapping[str, str]) -> None:
+        """Learn from an answer's headers whether somebody else uses the key."""
+        self._quota.observed.read(
+            headers,
+            model=entry.request.model,
+            granted_at=entry.granted_at,
+            now=self._clock.monotonic(),
+        )
 
     def settle(
         self,

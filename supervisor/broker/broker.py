@@ -201,6 +201,7 @@ class Broker:
                     entry, outcome.status, failure=outcome.failure, usage=outcome.usage
                 )
                 if outcome.failure is None:
+                    self._books.observe(entry, outcome.headers)
                     account.answered += 1
                     return Reply(
                         status=outcome.status,
@@ -236,7 +237,7 @@ class Broker:
                 await self._granted(entry)
                 async with self._upstream.stream(request) as streamed:
                     if streamed.failure is None:
-                        self._books.let_in(entry)
+                        self._books.let_in(entry, streamed.headers)
                         try:
                             yield StreamedReply(streamed, wait=entry.waited, attempts=entry.sent)
                         finally:

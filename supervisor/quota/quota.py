@@ -15,6 +15,7 @@ from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
 from supervisor.quota.block import Block, Obstacle
 from supervisor.quota.budgets import Budgets
+from supervisor.quota.observed import Observed
 from supervisor.quota.own import OwnPart
 from supervisor.quota.pace import Demand, Pace
 from supervisor.quota.pause import Pause, PauseSnapshot
@@ -38,6 +39,7 @@ class WindowSnapshot:
         next_free: Seconds until the next unit returns; 0 when some are free.
         reserved: Units kept free for each class that has a reserve.
         spent: Units spent by each class.
+        others: Units that somebody else has spent with the same key, as the server's answers prove.
     """
 
     limit: str
@@ -46,6 +48,7 @@ class WindowSnapshot:
     next_free: float
     reserved: dict[str, float]
     spent: dict[str, int]
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Quota:
             Room(TokenWindow(limit, jitter), now) for limit in limits if limit.unit == "tokens"
         ]
         self._rooms = [*self._requests, *self._tokens]
+        self.observed = Observed([room.window for room in self._rooms])
         self._strictness = [Strictness(limit, jitter) for limit in requests]
         longest = max(self._requests, key=lambda room: room.window.span, default=None)
         self._pace = None if longest is None else Pace(longest, now)
@@ -253,7 +257,8 @@ class Quota:
             ]
             detail = f"{free} of {window.limit} kept for {', '.join(holders) or 'larger requests'}"
             return Block(Obstacle.RESERVE, detail, room.next_look(), saves=units > 1)
-        detail = f"{window.used} of {window.limit} used"
+        others = f", {window.others.units} of it by others" if window.others.units else ""
+        detail = f"{window.used} of {window.limit} used{others}"
         return Block(Obstacle.WINDOW, detail, window.next_return(), saves=units > 1)
 
     def pace(self, owner: int, *, priority: int | None = None) -> float | None:
@@ -471,6 +476,7 @@ class Quota:
                         if (reserve := room.reserve_of(owner)) is not None
                     },
                     {names[owner]: window.used_by(owner) for owner in names},
+                    window.others.units,
                 )
             )
         pace = {

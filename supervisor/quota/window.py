@@ -12,8 +12,10 @@ from bisect import bisect_left, bisect_right
 from typing import Protocol
 
 from supervisor.limits import Limit
+from supervisor.quota.others import Others
 
 _NEVER = float("inf")
+_LONG_AGO = float("-inf")
 
 # Spent entries are dropped from the front of the lists in one go, once there are this many.
 _TRIM = 4096
@@ -25,6 +27,7 @@ class Window(Protocol):
     limit: Limit
     span: float
     used: int
+    others: Others
 
     @property
     def amount(self) -> int: ...
@@ -33,6 +36,8 @@ class Window(Protocol):
     def returning(self, now: float, within: float) -> int: ...
     def returns_at(self, units: int) -> float: ...
     def next_return(self) -> float: ...
+    def counted_since(self, moment: float) -> int | None: ...
+    def see_others(self, units: int, now: float) -> None: ...
 
 
 class RequestWindow:
@@ -43,12 +48,25 @@ class RequestWindow:
         jitter: J in seconds, the spread of the delay from grant to arrival.
     """
 
-    __slots__ = ("_by_owner", "_head", "_now", "_owners", "_times", "limit", "span", "used")
+    __slots__ = (
+        "_by_owner",
+        "_forgotten",
+        "_head",
+        "_now",
+        "_owners",
+        "_times",
+        "limit",
+        "others",
+        "span",
+        "used",
+    )
 
     def __init__(self, limit: Limit, jitter: float) -> None:
         self.limit = limit
         self.span = limit.period + jitter
         self.used = 0
+        self.others = Others(self.span)
+        self._forgotten = _LONG_AGO
         self._now = 0.0
         self._times: list[float] = []
         self._owners: list[int] = []
@@ -72,6 +90,8 @@ class RequestWindow:
     def expire(self, now: float) -> None:
         """Forget what has left the window by `now`."""
         self._now = now
+        if self.others.until <= now:
+            self.used += self.others.expire(now)
         times, head = self._times, self._head
         if head == len(times) or times[head] + self.span > now:
             return
@@ -82,8 +102,19 @@ class RequestWindow:
         self.used -= head - self._head
         self._head = head
         if head > _TRIM and head * 2 > len(times):
+            self._forgotten = times[head - 1]
             del times[:head], owners[:head]
             self._head = 0
+
+    def see_others(self, units: int, now: float) -> None:
+        """So many at least were spent by others; they count until they must have left."""
+        self.used += self.others.see(units, now)
+
+    def counted_since(self, moment: float) -> int | None:
+        """Grants of ours at or after a moment; None when that is too long ago to know."""
+        if moment <= self._forgotten:
+            return None
+        return len(self._times) - bisect_left(self._times, moment)
 
     def take(self, now: float, owner: int) -> None:
         """Write one grant down; times never decrease."""
@@ -121,12 +152,17 @@ class RequestWindow:
             return float("-inf")
         rounds, index = divmod(missing - 1, self.limit.amount)
         # What is free now is taken now, and returns after those that were spent before.
-        taken = self._times[self._head + index] if index < self.used else self._now
+        taken = self._now
+        if index < self.used - self.others.units:
+            taken = self._times[self._head + index]
+        elif index < self.used:
+            taken = self.others.until - self.span
         return taken + self.span * (rounds + 1)
 
     def next_return(self) -> float:
         """When the next unit comes back; infinity when none is spent."""
-        return self._times[self._head] + self.span if self.used else float("inf")
+        own = self._times[self._head] + self.span if self.used > self.others.units else _NEVER
+        return min(own, self.others.until)
 
 
 class TokenWindow:
@@ -142,13 +178,17 @@ class TokenWindow:
     """
 
     __slots__ = (
+        "_before",
         "_by_owner",
+        "_forgotten",
         "_head",
+        "_in_flight",
         "_owners",
         "_spent",
         "_sums",
         "_times",
         "limit",
+        "others",
         "span",
         "used",
     )
@@ -157,6 +197,10 @@ class TokenWindow:
         self.limit = limit
         self.span = limit.period + jitter
         self.used = 0
+        self.others = Others(self.span)
+        self._forgotten = _LONG_AGO
+        self._before = 0
+        self._in_flight = 0
         self._times: list[float] = []
         self._sums: list[int] = []
         self._owners: list[int] = []
@@ -180,6 +224,8 @@ class TokenWindow:
 
     def expire(self, now: float) -> None:
         """Forget what has left the window by `now`."""
+        if self.others.until <= now:
+            self.used += self.others.expire(now)
         times, head = self._times, self._head
         while head < len(times) and times[head] + self.span <= now:
             tokens = self._sums[head] - self._spent
@@ -189,17 +235,37 @@ class TokenWindow:
             head += 1
         self._head = head
         if head > _TRIM and head * 2 > len(times):
+            self._forgotten, self._before = times[head - 1], self._sums[head - 1]
             del times[:head], self._sums[:head], self._owners[:head]
             self._head = 0
+
+    def see_others(self, units: int, now: float) -> None:
+        """So many at least were spent by others; they count until they must have left."""
+        self.used += self.others.see(units, now)
+
+    def counted_since(self, moment: float) -> int | None:
+        """Tokens of ours that are reserved, or were settled at or after a moment.
+
+        Returns:
+            None when that is too long ago to know.
+        """
+        if moment <= self._forgotten:
+            return None
+        index = bisect_left(self._times, moment)
+        before = self._sums[index - 1] if index else self._before
+        settled = (self._sums[-1] if self._sums else before) - before
+        return self._in_flight + settled
 
     def reserve(self, tokens: int, owner: int) -> None:
         """Hold `tokens` for an attempt that is about to be sent."""
         self.used += tokens
+        self._in_flight += tokens
         self._by_owner[owner] = self._by_owner.get(owner, 0) + tokens
 
     def settle(self, now: float, owner: int, *, reserved: int, actual: int) -> None:
         """Replace a reservation by what the attempt really used."""
         self.used += actual - reserved
+        self._in_flight -= reserved
         self._by_owner[owner] = self._by_owner.get(owner, 0) + actual - reserved
         if actual:
             self._times.append(now)
@@ -222,8 +288,9 @@ class TokenWindow:
         if missing <= 0:
             return float("-inf")
         index = bisect_left(self._sums, self._spent + missing, self._head)
-        return self._times[index] + self.span if index < len(self._times) else float("inf")
+        return self._times[index] + self.span if index < len(self._times) else self.others.until
 
     def next_return(self) -> float:
         """When the next tokens come back; infinity when all of them are in flight."""
-        return self._times[self._head] + self.span if self._head < len(self._times) else _NEVER
+        own = self._times[self._head] + self.span if self._head < len(self._times) else _NEVER
+        return min(own, self.others.until)

@@ -90,6 +90,7 @@ def _window(window: WindowSnapshot) -> dict[str, Any]:
         "used": window.used,
         "amount": window.amount,
         "fill": round(window.used / window.amount, 4),
+        "others": window.others,
         "next_free_s": round(window.next_free, 3),
     }
 

@@ -168,6 +168,11 @@ class Bench:
         ):
             pass
 
+    def settled_arrivals(self) -> None:
+        """Wait until what was under way to the API has arrived there and was answered."""
+        while any(one["in_flight"] for one in self.house.get("/api/queue")["classes"]):
+            pass
+
     def weigh(self) -> tuple[int, int]:
         """Open files of the house, and its bytes in memory."""
         place = Path(f"/proc/{self.house.popen.pid}")

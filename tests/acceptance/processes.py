@@ -40,10 +40,10 @@ class Process:
         with urllib.request.urlopen(f"{self.base}{path}", timeout=20) as response:
             return json.load(response)
 
-    def post(self, path: str, document: object) -> Any:
+    def post(self, path: str, document: object, **headers: str) -> Any:
         """What a path answers to a JSON document."""
         body = json.dumps(document).encode()
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **headers}
         request = urllib.request.Request(f"{self.base}{path}", body, headers)
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
