@@ -14,7 +14,7 @@ import sys
 
 from benchmarks.launch import ROOT
 
-_ALL = ("policy", "scheduler_cost", "realtime", "gateway", "process", "jobs")
+_ALL = ("policy", "scheduler_cost", "realtime", "faults", "gateway", "process", "jobs")
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ class PauseSnapshot:
     Attributes:
         until: Monotonic seconds; minus infinity when never paused.
         probing: A single attempt is under way to find out whether the server lets us in.
-        refusals: Refusals in a row.
+        refusals: Refusals in a row; none where it pauses because nobody is answered.
         by_hand: An operator has paused sending.
         why: What it pauses for, in words.
     """
@@ -149,4 +149,5 @@ class Pause:
 
     def snapshot(self) -> PauseSnapshot:
         """The state as a frozen value."""
-        return PauseSnapshot(self._until, self._probing, self._refusals, self._by_hand, self._why)
+        refusals = self._refusals if self._why == _REFUSED else 0
+        return PauseSnapshot(self._until, self._probing, refusals, self._by_hand, self._why)

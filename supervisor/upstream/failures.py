@@ -75,6 +75,7 @@ class Failure:
 _CREDITS_HINT = "add credits or raise the spending limit at console.x.ai, then try again"
 _KEY_HINT = "check XAI_API_KEY or GROK_API_KEY, at console.x.ai it can be created anew"
 _MODEL_HINT = "this model is not open to the key's team: choose another, or have it enabled"
+_URL_HINT = "it redirects, which is not followed: is upstream.base_url right?"
 
 _BY_TEXT: tuple[tuple[FailureKind, tuple[str, ...], str], ...] = (
     (FailureKind.CLOSED_MODEL, ("(actual/limit): 0/0", "/limit): 0/0"), _MODEL_HINT),
@@ -122,6 +123,8 @@ _TEXT_STATUSES = frozenset({401, 402, 403, 429, 503})
 """Statuses whose text decides; other errors quote users' words, which prove nothing."""
 
 _BY_STATUS: tuple[tuple[range, FailureKind, str], ...] = (
+    # The API itself never redirects; whatever stands in its place would get the key.
+    (range(300, 400), FailureKind.MALFORMED, _URL_HINT),
     (range(401, 402), FailureKind.KEY, _KEY_HINT),
     (range(402, 403), FailureKind.CREDITS, _CREDITS_HINT),
     # Without a word of its own a 403 may concern this request alone: it must not stop everybody.

@@ -181,20 +181,23 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, *settings: str, port: int = 0, **simulated: Any) -> Generator[Bench]:
+def bench(
+    folder: Path, *settings: str, port: int = 0, host: str = "127.0.0.1", **simulated: Any
+) -> Generator[Bench]:
     """A bench for as long as the block lasts.
 
     Args:
         folder: Where its files are.
         settings: More of the supervisor's.
         port: Of the API; 0 for a free one.
+        host: By which name the supervisor looks for it.
         simulated: Settings of the API.
     """
     (folder / "roles").mkdir(exist_ok=True)
     with ExitStack() as stack:
         options = [f"--option={name}={json.dumps(value)}" for name, value in simulated.items()]
         api = stack.enter_context(simulator(folder, *options, port=port))
-        base = f"upstream.base_url={api.base}/v1"
+        base = f"upstream.base_url={api.base}/v1".replace("127.0.0.1", host)
         house = stack.enter_context(supervisor(folder, base, *SETTINGS, *settings))
         yield Bench(api, house, folder)
 

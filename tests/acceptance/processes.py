@@ -87,7 +87,9 @@ def started(
     log = folder / f"{name}.log"
     environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
     environment |= {"XAI_API_KEY": key} if key else {}
-    environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    # A sitecustomize.py in the folder can make the process's world a worse one.
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    environment |= {"PYTHONPATH": path, "NO_COLOR": "1"}
     with log.open("ab") as sink:
         start = log.stat().st_size
         popen = subprocess.Popen(

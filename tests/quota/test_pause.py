@@ -208,3 +208,19 @@ def test_the_pause_only_moves_later_and_lets_one_probe_go(
                 pause.undecided(granted_at=granted_at)
                 probe = None
         assert pause.snapshot().until >= until
+
+
+def test_nobody_is_answered() -> None:
+    """A server that answers nobody pauses everybody alike, but its silence says less."""
+    pause = Pause()
+    assert pause.unanswered(0.0, granted_at=0.0, silence=15.0, spread=0.0)
+    assert (pause.allowance(0.9), pause.allowance(1.0)) == (0, 1)
+    pause.granted(1.0)
+    assert (pause.allowance(1.0 + SILENCE), pause.opens_at()) == (0, 16.0)
+    snapshot = pause.snapshot()
+    assert (snapshot.refusals, snapshot.why) == (0, "the server answers nobody")
+    assert pause.allowance(16.0) == ANY
+    refuse(pause, 20.0)
+    pause.granted(21.0)
+    assert pause.opens_at() == 21.0 + SILENCE
+    assert (pause.snapshot().refusals, pause.snapshot().why) == (1, "the server refused for quota")

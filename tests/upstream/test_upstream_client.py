@@ -145,7 +145,8 @@ async def test_a_redirect_is_not_followed() -> None:
     outcome = await upstream_of(api).send(asked())
     assert len(api.arrivals) == 1
     assert outcome.failure is not None
-    assert outcome.failure.kind is FailureKind.REJECTED
+    assert outcome.failure.kind is FailureKind.MALFORMED
+    assert "upstream.base_url" in outcome.failure.hint
 
 
 async def test_an_echoed_key_is_redacted() -> None:

@@ -83,7 +83,7 @@ export function showWindows(view) {
     update: updateWindow,
   });
   const refused = `The API has refused ${pause.refusals === 1 ? "once" : `${pause.refusals} times in a row`}`;
-  show(byId("pause"), pause.probing || pause.refusals > 0);
+  show(byId("pause"), pause.refusals > 0);
   say(byId("pause"), pause.probing ? `${refused}; one request finds out whether it lets us in again.` : `${refused}; sending pauses.`);
 }
 
