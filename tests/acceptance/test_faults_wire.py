@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Talker:
 
 
 @contextmanager
-def talking() -> Iterator[Talker]:
+def talking() -> Generator[Talker]:
     """A talker, for as long as the block lasts."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         talker = Talker(listener)

@@ -77,6 +77,7 @@ async def refused(clock: LoopClock, *, deaf: bool, every: float, ours: int) -> t
     )
     broker.set_class(TrafficClass("code"))
     auth = {"authorization": "Bearer xai-somebody-else", "content-type": "application/json"}
+    count, took = 0, 0.0
     async with (
         httpx.AsyncClient(transport=wire, base_url=base, headers=auth, timeout=None) as http,
         anyio.create_task_group() as tasks,
