@@ -20,7 +20,8 @@ from anyio.abc import TaskGroup
 
 from benchmarks.traffic import Arrival, bound, four_classes, real_trace
 from benchmarks.virtual_api import VirtualApi
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import ClassSnapshot
 from supervisor.clock import LoopClock
 from supervisor.ledger.memory import MemoryLedger

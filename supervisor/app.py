@@ -18,7 +18,8 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.key import NAMES
 from supervisor.config.schedule import named

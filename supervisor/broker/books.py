@@ -42,7 +42,6 @@ class Books:
         ledger: Where attempts are written down.
         clock: Tells the time.
         on_answer: Told of every answer when it was granted: the key was good.
-        on_down: Told each time that the API was found to answer nobody.
         spread: Random numbers in [0, 1), for the length of pauses.
         prices: What answers cost where the API does not say it.
 
@@ -50,6 +49,7 @@ class Books:
         accounts: By the class's name.
         outage: Whether the API answers anybody at all.
         under_way: Attempts that have not ended.
+        on_down: Called each time that the API was found to answer nobody.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Books:
         ledger: Ledger,
         clock: Clock,
         on_answer: Callable[[float], None],
-        on_down: Callable[[], None],
         spread: Callable[[], float],
         prices: Prices,
     ) -> None:
@@ -67,7 +66,7 @@ class Books:
         self._ledger = ledger
         self._clock = clock
         self._on_answer = on_answer
-        self._on_down = on_down
+        self.on_down: Callable[[], object] = bool
         self._spread = spread
         self._prices = prices
         self.accounts: dict[str, Account] = {}
@@ -194,4 +193,4 @@ class Books:
         ):
             until = round(pause.opens_at() - now, 3)
             _log.warning("broker.api_down", until=until, text=failure.text)
-            self._on_down()
+            self.on_down()

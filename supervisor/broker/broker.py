@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -26,10 +25,12 @@ from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.patience import Patience
 from supervisor.broker.reply import StreamedReply
+from supervisor.broker.restore import restore_windows
+from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import BrokerSnapshot, Why
+from supervisor.broker.stops import Stops
 from supervisor.broker.verdict import final_error
 from supervisor.broker.view import class_snapshot, why
-from supervisor.budget import Budget
 from supervisor.clock import Clock
 from supervisor.errors import (
     DeadlineExceeded,
@@ -42,8 +43,6 @@ from supervisor.errors import (
     UpstreamUnavailable,
 )
 from supervisor.ledger.ledger import Ledger
-from supervisor.ledger.prices import Prices
-from supervisor.limits import Limit
 from supervisor.messages import Reply, Request, TrafficClass, Usage
 from supervisor.quota.budgets import Budgets
 from supervisor.quota.quota import Quota
@@ -56,28 +55,6 @@ from supervisor.upstream.stream import StreamedAttempt
 _log = structlog.get_logger("supervisor.broker")
 
 _IN_QUEUE = frozenset({TicketState.WAITING, TicketState.DELAYED})
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """How the broker behaves.
-
-    Attributes:
-        limits: The key's limits; empty when rate limiting is off.
-        jitter: Spread of the delay from grant to arrival, in seconds.
-        max_retries: Retries after failures that are not a matter of quota.
-        patience: Seconds for which a request that belongs to no job waits while the API answers
-            nobody; jobs wait as long as it takes.
-        budgets: Money that all classes together may spend.
-        prices: What answers cost where the API does not say it.
-    """
-
-    limits: tuple[Limit, ...] = ()
-    jitter: float = 0.25
-    max_retries: int = 3
-    patience: float = 120.0
-    budgets: tuple[Budget, ...] = ()
-    prices: Prices = field(default_factory=Prices)
 
 
 class Broker:
@@ -118,10 +95,10 @@ class Broker:
             ledger=ledger,
             clock=clock,
             on_answer=self._halt.passed,
-            on_down=self._give_up_tired,
             spread=spread,
             prices=settings.prices,
         )
+        self._books.on_down = self._give_up_tired
         self._repetition = Repetition(
             self._books.outage,
             self._quota.pause,
@@ -135,38 +112,18 @@ class Broker:
         self._accounts = self._books.accounts
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
-        self._draining = False
+        self._stops = Stops()
         self._left = anyio.Event()
-        self._paused = ""
-        self._held = ""
         self._restored = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Read the windows back from the ledger, then decide until cancelled."""
         if not self._restored:
-            await self._restore()
+            accounts, clock = self._accounts, self._clock
+            await restore_windows(self._dispatcher, accounts, ledger=self._ledger, clock=clock)
+            await self._money.restore(self._ledger)
             self._restored = True
         await self._dispatcher.run(task_status=task_status)
-
-    async def _restore(self) -> None:
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        spent = await self._ledger.spent_since(wall - self._quota.longest())
-        ends: list[tuple[float, int, int]] = []
-        for attempt in spent:
-            account = self._accounts.get(attempt.traffic_class)
-            owner = (
-                account.owner
-                if account
-                else self._dispatcher.set_class(TrafficClass(attempt.traffic_class))
-            )
-            # A clock set back must not make an attempt look newer than now.
-            self._quota.restore(owner, now - max(0.0, wall - attempt.granted))
-            # What was under way when the process died may be finished by the API this moment.
-            ended = wall if attempt.ended is None else attempt.ended
-            ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
-        for at, owner, tokens in sorted(ends):
-            self._quota.restore_tokens(owner, tokens, at)
-        await self._money.restore(self._ledger)
 
     def set_class(self, traffic_class: TrafficClass) -> None:
         """Add a role or client, or change its priority, share, ceiling or bounds."""
@@ -317,7 +274,7 @@ class Broker:
         if self.redact(request.model) != request.model:
             # It would be written down with what the request used, and shown.
             raise InvalidRequest("expected model to be the name of a model, got: a key")
-        if self._draining:
+        if self._stops.draining:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
         waiting = self._dispatcher.scheduler.waiting(account.owner)
         if waiting >= account.traffic_class.queue:
@@ -346,7 +303,7 @@ class Broker:
             wait = None if first is None else self._money.shortage(account, first.cost)
             if wait is not None:
                 error = partial(budget_spent, account.traffic_class.name, wait)
-                self._give_up_waiting(error, lambda entry: entry.owner == account.owner)
+                self._give_up_waiting(error, partial(_is_of, account.owner))
 
     def _expected(self, account: Account, ahead: int, tokens: int = 0) -> float:
         now = self._clock.monotonic()
@@ -391,7 +348,7 @@ class Broker:
             now=self._clock.monotonic(),
             outdated=self._halt.outdated(entry.granted_at),
         )
-        if again is not None and self._draining:
+        if again is not None and self._stops.draining:
             raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
         if again is None:
             error = final_error(failure, body, content_type)
@@ -436,13 +393,13 @@ class Broker:
 
     def pause(self, reason: str) -> None:
         """Send nothing until `resume`; requests go on queueing."""
-        self._paused = reason or "by hand"
+        self._stops.by_hand = reason or "by hand"
         self._open_or_shut()
         _log.info("broker.paused_by_hand", reason=reason)
 
     def resume(self) -> None:
         """Send again, also after the key was refused."""
-        self._paused = ""
+        self._stops.by_hand = ""
         self._halt.clear()
         self._open_or_shut()
         _log.info("broker.resumed_by_hand")
@@ -460,21 +417,20 @@ class Broker:
     @property
     def held(self) -> str:
         """Why nothing may be sent, whatever is said by hand; empty when it may."""
-        return self._held
+        return self._stops.held
 
     def hold(self, reason: str) -> None:
         """Send nothing until `let_go`, not even what was granted a moment ago; requests queue."""
-        self._held = reason
+        self._stops.held = reason
         self._open_or_shut()
 
     def let_go(self) -> None:
         """Send again, unless it is paused by hand."""
-        self._held = ""
+        self._stops.held = ""
         self._open_or_shut()
 
     def _open_or_shut(self) -> None:
-        shut = bool(self._paused or self._held or self._draining)
-        self._quota.pause.set_by_hand(paused=shut)
+        self._quota.pause.set_by_hand(paused=self._stops.any)
         self._dispatcher.changed()
 
     async def drain(self, patience: float) -> None:
@@ -483,7 +439,7 @@ class Broker:
         Args:
             patience: Seconds for which to wait for answers.
         """
-        self._draining = True
+        self._stops.draining = True
         self._open_or_shut()
         self._give_up_waiting(
             lambda: Draining("not sent: the supervisor is stopping", retry_after=5.0)
@@ -527,18 +483,9 @@ class Broker:
     def snapshot(self) -> BrokerSnapshot:
         """Everything there is to show."""
         now = self._clock.monotonic()
-        halted = self._halt.reason(now)
-        state, reason = "open", ""
-        if self._draining:
-            state, reason = "draining", "the process is stopping"
-        elif self._held:
-            state, reason = "halted", self._held
-        elif halted:
-            state, reason = "halted", halted
-        elif self._paused:
-            state, reason = "paused", self._paused
-        elif self._books.outage.on:
-            state, reason = "halted", self._books.outage.reason(now)
+        state, reason = self._stops.state(
+            halted=self._halt.reason(now), down=self._books.outage.reason(now)
+        )
         quota = self._quota.snapshot(now)
         accounts: Iterable[Account] = sorted(
             self._accounts.values(),
@@ -546,3 +493,7 @@ class Broker:
         )
         classes = tuple(class_snapshot(self._dispatcher, account, now) for account in accounts)
         return BrokerSnapshot(state, reason, classes, quota, self._budgets.snapshot(now))
+
+
+def _is_of(owner: int, entry: Entry) -> bool:
+    return entry.owner == owner

@@ -11,7 +11,8 @@ import anyio
 import orjson
 from anyio.abc import TaskGroup
 
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import ClassSnapshot
 from supervisor.clock import Clock, LoopClock
 from supervisor.errors import RequestError

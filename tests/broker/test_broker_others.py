@@ -8,7 +8,8 @@ import anyio
 import httpx
 import pytest
 
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.clock import LoopClock
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit

@@ -13,7 +13,8 @@ import anyio
 import httpx
 import pytest
 
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.load import load_settings
 from supervisor.ledger.memory import MemoryLedger

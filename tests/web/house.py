@@ -26,7 +26,8 @@ from anyio import lowlevel
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from supervisor.broker.broker import Broker, BrokerSettings
+from supervisor.broker.broker import Broker
+from supervisor.broker.settings import BrokerSettings
 from supervisor.clock import SystemClock
 from supervisor.config.secrets import Secrets
 from supervisor.config.settings import Settings
