@@ -152,12 +152,18 @@ class RequestWindow:
             return float("-inf")
         rounds, index = divmod(missing - 1, self.limit.amount)
         # What is free now is taken now, and returns after those that were spent before.
-        taken = self._now
-        if index < self.used - self.others.units:
-            taken = self._times[self._head + index]
-        elif index < self.used:
-            taken = self.others.until - self.span
+        taken = self._spent_at(index) if index < self.used else self._now
         return taken + self.span * (rounds + 1)
+
+    def _spent_at(self, index: int) -> float:
+        """When the unit was spent that returns after so many others; somebody else's among them."""
+        place, units = self._head + index, self.others.units
+        if units:
+            at = self.others.until - self.span
+            first = bisect_right(self._times, at, self._head)
+            if place >= first:
+                return at if place < first + units else self._times[place - units]
+        return self._times[place]
 
     def next_return(self) -> float:
         """When the next unit comes back; infinity when none is spent."""
@@ -287,8 +293,17 @@ class TokenWindow:
         missing = units - (self.limit.amount - self.used)
         if missing <= 0:
             return float("-inf")
-        index = bisect_left(self._sums, self._spent + missing, self._head)
-        return self._times[index] + self.span if index < len(self._times) else self.others.until
+        own = self._returned_at(missing)
+        if not self.others.units or own <= self.others.until:
+            return own
+        return max(self.others.until, self._returned_at(missing - self.others.units))
+
+    def _returned_at(self, tokens: int) -> float:
+        """When so many of our own have come back; infinity when it takes those in flight."""
+        if tokens <= 0:
+            return float("-inf")
+        index = bisect_left(self._sums, self._spent + tokens, self._head)
+        return self._times[index] + self.span if index < len(self._times) else _NEVER
 
     def next_return(self) -> float:
         """When the next tokens come back; infinity when all of them are in flight."""

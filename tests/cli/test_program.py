@@ -37,7 +37,8 @@ Capture = pytest.CaptureFixture[str]
 
 
 def _environment(**more: str) -> Mapping[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    # A supervisor that somebody runs beside the tests is not asked: nobody listens on port 1.
+    return {**os.environ, "PYTHONPATH": str(ROOT), "SUPERVISOR__WEB__PORT": "1", **more}
 
 
 def _run(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
