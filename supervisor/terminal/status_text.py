@@ -36,7 +36,7 @@ def status_text(report: Mapping[str, Any], painter: Painter) -> str:
     sections.append(_clients(report["clients"]))
     sections.append(_waiting({**report["roles"], **report["clients"]}))
     sections.append(_broken(report["broken_plugins"], painter))
-    sections.append(_unscheduled(report["schedules"], painter))
+    sections.append(_unscheduled(report.get("schedules", {}), painter))
     return "\n\n".join(section for section in sections if section)
 
 
