@@ -172,10 +172,15 @@ class QuotaRefused(UpstreamError):
 
 
 class KeyUnusable(UpstreamError):
-    """Bad key, no credits, blocked team, model not open. The operator acts; waiting never helps."""
+    """Bad key, no credits, blocked team, model not open. The operator acts; waiting never helps.
+
+    Attributes:
+        whole: Whether it is the key as a whole; False where one model is closed to it.
+    """
 
     status = 503
     code = "key_unusable"
+    whole = True
 
 
 class RoleError(SupervisorError):

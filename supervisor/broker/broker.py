@@ -23,7 +23,6 @@ from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
-from supervisor.broker.patience import Patience
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.restore import restore_windows
 from supervisor.broker.settings import BrokerSettings
@@ -66,9 +65,6 @@ class Broker:
         ledger: Writes down.
         clock: Tells the time.
         spread: Random numbers in [0, 1), for jitter.
-
-    Attributes:
-        patience: For those who rather wait for a refused key than be told of it.
     """
 
     def __init__(
@@ -88,8 +84,7 @@ class Broker:
         self._budgets = Budgets(settings.budgets, now=now, wall=clock.wall())
         self._money = Money(self._budgets, settings.prices, clock)
         self._quota = Quota(settings.limits, jitter=settings.jitter, now=now, budgets=self._budgets)
-        self._halt = Halt()
-        self.patience = Patience(self._halt, clock)
+        self.halt = self._halt = Halt()
         self._books = Books(
             self._quota,
             ledger=ledger,

@@ -49,11 +49,6 @@ class Halt:
             return None
         return self._error()
 
-    @property
-    def refused(self) -> bool:
-        """Whether the key was refused and has not been taken since."""
-        return self._error is not None
-
     def closed(self, now: float) -> bool:
         """Whether a request would be refused without being sent.
 

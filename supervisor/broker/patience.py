@@ -46,7 +46,7 @@ class Patience:
             try:
                 return await call()
             except KeyUnusable as error:
-                if not self._halt.refused:
+                if not error.whole:
                     raise
                 if not told:
                     on_wait(error)

@@ -90,6 +90,8 @@ def final_error(failure: Failure, body: bytes, content_type: str) -> UpstreamErr
         body=body,
         content_type=content_type,
     )
+    if isinstance(error, KeyUnusable):
+        error.whole = failure.kind in HALTING
     if kind is UpstreamRejected and failure.status:
         error.status = failure.status
     return error

@@ -16,6 +16,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from supervisor.broker.broker import Broker
+from supervisor.broker.patience import Patience
 from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
@@ -56,6 +57,7 @@ class Means:
 
     Attributes:
         broker: The way to the key.
+        patience: Waits for a refused key.
         model: The configured model.
         submit: Hands a delegated job in.
         wait: Waits until a job has ended.
@@ -67,6 +69,7 @@ class Means:
     """
 
     broker: Broker
+    patience: Patience
     model: str
     submit: Submit
     wait: Callable[[str], Awaitable[Job]]
@@ -241,7 +244,7 @@ class JobContext:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask, and where the key is refused wait until it is mended: no job fails of that."""
-        return await self._means.broker.patience.ask(ask, on_wait=self._say_that_it_waits)
+        return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
 
     def _say_that_it_waits(self, error: KeyUnusable) -> None:
         _log.warning("team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error))

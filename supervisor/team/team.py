@@ -14,6 +14,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.broker.broker import Broker
+from supervisor.broker.patience import Patience
 from supervisor.clock import Clock
 from supervisor.config.consistency import check_shares
 from supervisor.config.settings import Settings
@@ -101,6 +102,7 @@ class Team:
         self.jobs = Jobs(url=stores.jobs, execute=self._execute, clock=clock)
         self._means = Means(
             broker,
+            Patience(broker.halt, clock),
             settings.model,
             self._delegated,
             self.jobs.wait,

@@ -7,6 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
+from supervisor.broker.patience import Patience
 from supervisor.clock import LoopClock
 from supervisor.errors import KeyUnusable
 from tests.broker.desk import Desk, at_work, request
@@ -18,7 +19,7 @@ CLOSED = Answer(429, flat("x", "Too many requests (actual/limit): 0/0"))
 
 async def patiently(desk: Desk, name: str, told: list[str]) -> None:
     """Ask with patience; the answer ends it."""
-    await desk.broker.patience.ask(
+    await Patience(desk.broker.halt, LoopClock()).ask(
         partial(desk.broker.ask, request(name)), on_wait=lambda error: told.append(name)
     )
 
