@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli import main
+_INTERRUPTED = 130
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        # Inside, since Ctrl-C may come while it is being loaded.
+        from supervisor.cli import main
+
+        code = main()
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)

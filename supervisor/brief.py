@@ -7,9 +7,10 @@ not know what else the role can be given.
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import PurePath
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from supervisor.messages import JsonValue
 
@@ -50,3 +51,11 @@ class Brief(BaseModel):
     context: tuple[TaskResult, ...] = ()
     max_calls: Annotated[int, Field(ge=1)] | None = None
     max_usd: Annotated[Decimal, Field(gt=0)] | None = None
+
+    @field_validator("repository")
+    @classmethod
+    def _is_absolute(cls, path: str) -> str:
+        # Roles run wherever the process does, which is not where somebody wrote a relative path.
+        if path and not PurePath(path).is_absolute():
+            raise ValueError(f'expected an absolute path, got: "{path}"')
+        return path

@@ -32,6 +32,9 @@ def main() -> int:
     folder: Path = parser.parse_args().folder.absolute()
     try:
         Story(Stage(folder)).tell()
+    except KeyboardInterrupt:
+        print("\nstopped; the next run goes on", file=sys.stderr)
+        return 130
     except Failed as error:
         print(f"\nFAILED: {error}\nthe logs are in {folder}", file=sys.stderr)
         return 1

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.launch import ROOT, Running, python_environment
+
+T = TypeVar("T")
 
 _PATIENCE = 20.0
 
@@ -83,8 +86,13 @@ class Team:
         """End it without a word, as the system does when memory runs out."""
         os.kill(self.process.pid, signal.SIGKILL)
 
-    def until(self, what: Any, *, seconds: float) -> Any:
+    def until(self, what: Callable[[], T], *, seconds: float, wanted: str) -> T:
         """The first value that is true of a function, looked at ten times a second.
+
+        Args:
+            what: The function.
+            seconds: How long to look.
+            wanted: What is waited for, in words.
 
         Raises:
             TimeoutError: There was none.
@@ -94,4 +102,4 @@ class Team:
             if value := what():
                 return value
             time.sleep(0.1)
-        raise TimeoutError(f"this did not come within {seconds:g} s: {what.__doc__}")
+        raise TimeoutError(f"expected {wanted} within {seconds:g} s")

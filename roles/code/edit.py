@@ -37,13 +37,15 @@ def replaced(text: str, *, old: str, new: str) -> str:
         raise EditRefused("old and new are the same text: nothing would change")
     if not old.strip():
         raise EditRefused("old is empty: expected the lines that are to be replaced")
-    count = text.count(old)
-    if count == 1:
+    # Places that overlap are places too: which of them is meant nobody can say.
+    found = _lines_of(text, old)
+    if len(found) == 1:
         return text.replace(old, new)
-    if count > 1:
-        lines = ", ".join(map(str, _lines_of(text, old)[:_MOST_PLACES]))
+    if found:
+        lines = ", ".join(map(str, found[:_MOST_PLACES]))
         raise EditRefused(
-            f"old stands in the file {count} times, at lines {lines}: take in more lines around it"
+            f"old stands in the file {len(found)} times, at lines {lines}: "
+            "take in more lines around it"
         )
     return _shifted(text, old, new)
 

@@ -7,13 +7,13 @@ one that is gets restored. So a half-done step leaves nothing behind.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from anyio import to_thread
 
-from supervisor import Bounds, Context, JsonValue, Worktree
+from supervisor import Bounds, Context, JsonValue, Ran, Worktree
 
 from .edit import EditRefused
 from .files import Files
@@ -58,7 +58,7 @@ class Workplace:
 
         async def call() -> JsonValue:
             before = await self._worktree.tree()
-            ran = await self._ctx.sandbox.run(command, folder=self._worktree.folder, bounds=_TEST)
+            ran = await self._run(command, _TEST)
             await self._worktree.restore(before)
             late = f"\n[ended after {_TEST.seconds:g} s]" if ran.timed_out else ""
             return [ran.code == 0 and not ran.timed_out, f"{ran.output}{late}"]
@@ -99,10 +99,14 @@ class Workplace:
         except OSError as error:
             return f"error: {error}"
 
+    async def _run(self, command: str | Sequence[str], bounds: Bounds) -> Ran:
+        # Without the repository's git folder git would not know the worktree.
+        git = self._worktree.repository.git
+        folder = self._worktree.folder
+        return await self._ctx.sandbox.run(command, folder=folder, bounds=bounds, readable=[git])
+
     async def _ran(self, tool: Run) -> str:
-        ran = await self._ctx.sandbox.run(
-            tool.command, folder=self._worktree.folder, bounds=_COMMAND
-        )
+        ran = await self._run(tool.command, _COMMAND)
         if ran.timed_out:
             return f"ended after {_COMMAND.seconds:g} s\n{ran.output}"
         return f"exit code {ran.code}\n{ran.output}"
@@ -111,7 +115,7 @@ class Workplace:
         # A process of its own, which is bounded in time however the expression was written.
         path = await to_thread.run_sync(self._files.relative, tool.path)
         words = ["grep", "-rnIE", "--exclude-dir=.git", "-e", tool.pattern, "--", path]
-        ran = await self._ctx.sandbox.run(words, folder=self._worktree.folder, bounds=_SEARCH)
+        ran = await self._run(words, _SEARCH)
         if ran.code == 1 and not ran.output:
             return "nothing matches"
         if ran.code:

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from supervisor.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, USAGE, exit_code
 from supervisor.errors import SupervisorError
@@ -103,6 +103,8 @@ def _plain(error: CycloptsError) -> str:
     if isinstance(error, UnknownCommandError):
         # cyclopts' own text would import every command to see what it has.
         return _unknown_command(error.unused_tokens[0] if error.unused_tokens else "")
+    if isinstance(error, UnusedCliTokensError):
+        return f"unexpected: {' '.join(error.unused_tokens or ())} (see --help)"
     return " ".join(str(error).split())
 
 

@@ -23,7 +23,11 @@ def status(
         as_json: Print one JSON document.
         place: Which supervisor.
     """
-    report = Connection(place.settings()).get("/health")
+    connection = Connection(place.settings())
+    report = connection.get("/health")
+    if "roles" not in report and report["status"] != "waiting":
+        # Anybody may know that it lives. Asking for more says what is wrong with our token.
+        connection.get("/api/queue")
     if as_json:
         print_json(report)
     else:

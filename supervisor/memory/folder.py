@@ -22,6 +22,14 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "dist", "bu
 _SECRET = (
     ".env",
     ".env.*",
+    "*.env",
+    "credentials*",
+    ".git-credentials",
+    ".htpasswd",
+    ".npmrc",
+    ".pypirc",
+    "*.jks",
+    "*.p8",
     "*.pem",
     "*.key",
     "*.p12",
@@ -129,18 +137,23 @@ def _file(root: Path, path: str) -> File | None:
 
 def _tracked(folder: Path) -> list[str] | None:
     """What git tracks or would track; None where the folder is no repository, or git is missing."""
-    # A repository's own configuration can name a program that git then runs: not this one.
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder)]
-    command += ["ls-files", "-co", "--exclude-standard", "-z"]
-    # And nobody's program gets to see the key.
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
-        listed = subprocess.run(
-            command, capture_output=True, check=True, timeout=_TIME, env=environment
-        )
+        if _git(folder, "check-ignore", "--quiet", ".").returncode == 0:
+            # A repository around it ignores it, but somebody has named it.
+            return None
+        listed = _git(folder, "ls-files", "-co", "--exclude-standard", "-z")
+        listed.check_returncode()
     except (OSError, subprocess.SubprocessError):
         return None
     return [path for path in listed.stdout.decode(errors="surrogateescape").split("\0") if path]
+
+
+def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    # A repository's own configuration can name a program that git then runs: not this one.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
+    # And nobody's program gets to see the key.
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return subprocess.run(command, capture_output=True, check=False, timeout=_TIME, env=environment)
 
 
 def _walked(folder: Path) -> Iterator[str]:

@@ -78,8 +78,10 @@ class Memory(Index):
 
         Raises:
             StoreError: The index cannot be written.
-            JobFailed: The folder is none.
+            JobFailed: The folder is none, or its path is relative to who knows where.
         """
+        if not Path(folder).is_absolute():
+            raise JobFailed(f'expected the absolute path of a folder to index, got: "{folder}"')
         return await self._change(partial(self._add, source=_whole(folder), deep=False))
 
     async def remove(self, folder: str) -> bool:
@@ -180,8 +182,10 @@ class Memory(Index):
         try:
             listing = list_folder(folder)
         except OSError as error:
+            forgotten = not folder.exists() and shelves.forget(connection, source)
+            hint = "it has gone; what was known of it is forgotten" if forgotten else ""
             raise JobFailed(
-                f"expected a folder to index, got: {source} ({error.strerror})"
+                f"expected a folder to index, got: {source} ({error.strerror})", hint=hint
             ) from error
         known = shelves.known(connection, source)
         changed = unread = 0

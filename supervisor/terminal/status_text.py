@@ -104,8 +104,8 @@ def _waiting(classes: Mapping[str, Any]) -> str:
 
 
 def _broken(broken: list[Mapping[str, Any]], painter: Painter) -> str:
-    lines = [f"{one['file']}:{one['line']}: {one['message']}" for one in broken]
-    return "\n".join(painter.paint(line, Color.BAD) for line in lines)
+    # The message begins with file and line.
+    return "\n".join(painter.paint(one["message"], Color.BAD) for one in broken)
 
 
 def _unscheduled(schedules: Mapping[str, Any], painter: Painter) -> str:

@@ -68,6 +68,8 @@ class Repository:
             JobFailed: It names none.
         """
         what = f"expected a commit of {self.root}, got: {revision!r}"
+        if revision == "HEAD":
+            what = f"{self.root} has no commits yet: expected at least one to begin at"
         if not _REVISION.fullmatch(revision):
             raise JobFailed(what)
         name = f"{revision}^{{commit}}"
@@ -126,13 +128,28 @@ class Repository:
     async def _make(self, folder: Path, base: str, branch: str) -> None:
         what = f"cannot make a worktree of {self.root} at {folder}"
         await _git(["worktree", "prune"], folder=self.root, what=what)
+        is_new = bool(branch) and not await self._has(branch)
         if not branch:
             how = ["--detach", str(folder), base]
-        elif await self._has(branch):
-            how = [str(folder), branch]
-        else:
+        elif is_new:
             how = ["-b", branch, str(folder), base]
-        await _git(["worktree", "add", "--force", *how], folder=self.root, what=what)
+        else:
+            how = [str(folder), branch]
+        try:
+            await _git(["worktree", "add", "--force", *how], folder=self.root, what=what)
+        except JobFailed:
+            if is_new and await self._has(branch):
+                await self.delete(branch)
+            raise
+
+    async def delete(self, branch: str) -> None:
+        """Take a branch away, and what is on no other one with it.
+
+        Raises:
+            JobFailed: git refuses.
+        """
+        command = ["branch", "--quiet", "-D", "--end-of-options", branch]
+        await _git(command, folder=self.root, what=f"cannot delete the branch {branch}")
 
     async def _has(self, branch: str) -> bool:
         try:
@@ -242,9 +259,7 @@ class Worktree:
         what = f"cannot remove the worktree {self.folder}"
         await _git(command, folder=self.repository.root, what=what)
         if with_branch and self.branch:
-            command = ["branch", "--quiet", "-D", "--end-of-options", self.branch]
-            what = f"cannot delete the branch {self.branch}"
-            await _git(command, folder=self.repository.root, what=what)
+            await self.repository.delete(self.branch)
 
     async def _do(self, *words: str, what: str) -> str:
         places = [f"--git-dir={self.git}", f"--work-tree={self.folder}"]
@@ -281,10 +296,10 @@ def _run_git(words: Sequence[str], *, folder: Path, what: str) -> str:
     except subprocess.TimeoutExpired:
         raise JobFailed(f"{what}: git took more than {_SECONDS:g} s") from None
     except OSError as error:
-        raise JobFailed(f"{what}: {error}") from error
+        raise JobFailed(f"{what}: {error.strerror or error}") from error
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise JobFailed(f"{what}: {lines[-1] if lines else f'git ended with {done.returncode}'}")
+        raise JobFailed(f"{what}: {lines[-1]}" if lines else what)
     return done.stdout.decode(errors="replace")
 
 

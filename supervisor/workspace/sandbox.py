@@ -87,11 +87,12 @@ class LocalSandbox(Sandbox):
         folder: Path,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         apart: bool = False,
+        readable: Sequence[Path] = (),
     ) -> Ran:
         """Run a command to its end; see `Sandbox.run`."""
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
-        walls = await anyio.to_thread.run_sync(self._walls, (folder, scratch))
+        walls = await anyio.to_thread.run_sync(self._walls, (folder, scratch), readable)
         bounded = [sys.executable, "-I", "-S", "-c", _BOUNDED, str(bounds.memory)]
         try:
             process = await _started([*bounded, *walls, *words], folder, scratch, apart=apart)
@@ -128,7 +129,7 @@ class LocalSandbox(Sandbox):
             seconds=self._clock.monotonic() - began,
         )
 
-    def _walls(self, writable: Sequence[Path]) -> list[str]:
+    def _walls(self, writable: Sequence[Path], readable: Sequence[Path]) -> list[str]:
         """The words in front of a command that shut it in."""
         if self._bubblewrap is None:
             return []
@@ -139,6 +140,8 @@ class LocalSandbox(Sandbox):
         for path in self._invisible():
             hide = ["--tmpfs"] if path.is_dir() else ["--ro-bind", os.devnull]
             walls += [*hide, str(path)]
+        for path in readable:
+            walls += ["--ro-bind", str(path.resolve()), str(path.resolve())]
         for path in writable:
             walls += ["--bind", str(path.resolve()), str(path.resolve())]
         return [*walls, "--chdir", str(writable[0].resolve()), "--"]

@@ -58,6 +58,7 @@ class Sandbox(Protocol):
         folder: Path,
         bounds: Bounds = ...,
         apart: bool = False,
+        readable: Sequence[Path] = (),
     ) -> Ran:
         """Run a command to its end; when cancelled or out of time, it and its children are killed.
 
@@ -69,6 +70,8 @@ class Sandbox(Protocol):
             folder: Where it runs.
             bounds: What it may use.
             apart: Keep stderr apart from stdout.
+            readable: What it must be able to read, wherever that lies; all else that is hidden
+                stays so.
 
         Raises:
             JobFailed: It could not be started.

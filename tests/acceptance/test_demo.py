@@ -23,6 +23,9 @@ def demo(folder: Path) -> subprocess.Popen[str]:
 
 def test_all_of_it_happens_over_a_kill(tmp_path: Path) -> None:
     """Killed in the middle, its next run goes on, and ends with 0 after all that it promises."""
+    # As in a clone: a folder that the repository around it ignores.
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text("/demo/\n")
     folder = tmp_path / "demo"
     first = demo(folder)
     assert first.stdout is not None

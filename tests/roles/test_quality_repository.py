@@ -393,6 +393,7 @@ class Held(LocalSandbox):
         folder: Path,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         apart: bool = False,
+        readable: Sequence[Path] = (),
     ) -> Ran:
         """Say where it is, and wait for ever."""
         self.folders.append(folder)
@@ -441,9 +442,12 @@ class Breaking(LocalSandbox):
         folder: Path,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         apart: bool = False,
+        readable: Sequence[Path] = (),
     ) -> Ran:
         """Run it, and leave no working tree."""
-        ran = await super().run(command, folder=folder, bounds=bounds, apart=apart)
+        ran = await super().run(
+            command, folder=folder, bounds=bounds, apart=apart, readable=readable
+        )
         await super().run(f"rm -rf {folder}; touch {folder}", folder=folder.parent)
         return ran
 
@@ -471,11 +475,14 @@ class Missing(LocalSandbox):
         folder: Path,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         apart: bool = False,
+        readable: Sequence[Path] = (),
     ) -> Ran:
         """Run anything but ruff."""
         if "check" in command:
             return self._ran
-        return await super().run(command, folder=folder, bounds=bounds, apart=apart)
+        return await super().run(
+            command, folder=folder, bounds=bounds, apart=apart, readable=readable
+        )
 
 
 @pytest.mark.parametrize(
