@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import anyio
 import httpx
 import pytest
 from starlette.requests import Request
 
 from supervisor.clock import LoopClock
-from supervisor.jobs.job import JobStatus
+from supervisor.jobs.job import Job, JobStatus
+from supervisor.messages import JsonValue
 from supervisor.upstream.failures import Failure, FailureKind
 from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
@@ -30,6 +34,30 @@ async def test_job_is_accepted_with_its_id() -> None:
     assert (job["id"], job["status"], job["priority"]) == ("j1", "queued", 20)
     assert response.headers["location"] == "/api/jobs/j1"
     assert house.jobs.kept["j1"].input == {"a": [1]}
+
+
+async def test_many_submissions_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a crowd of submissions a few are worked on at once, and all are accepted."""
+    gate = anyio.Event()
+    at_once: list[int] = [0]
+    async with open_house() as house:
+        submit = house.jobs.submit
+
+        async def held(role: str, job_input: JsonValue, **more: Any) -> Job:
+            at_once.append(at_once[-1] + 1)
+            await gate.wait()
+            at_once.append(at_once[-1] - 1)
+            return await submit(role, job_input, **more)
+
+        monkeypatch.setattr(house.jobs, "submit", held)
+        document = {"role": "quality", "input": None}
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(partial(house.client.post, "/api/jobs", json=document))
+            await until(lambda: at_once[-1] == 8)
+            gate.set()
+    assert max(at_once) == 8
+    assert len(house.jobs.kept) == 20
 
 
 async def test_same_key_is_the_same_job() -> None:
