@@ -191,12 +191,14 @@ class PluginInvalid(RoleError):
     """A file in the roles directory is not a usable role. Its author mends it.
 
     Attributes:
+        reason: The message without the place.
         file: The file, relative to the roles directory's parent where possible.
         line: 1-based line, 0 when the whole file is meant.
     """
 
     def __init__(self, message: str, *, file: str, line: int = 0, hint: str = "") -> None:
         super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}", hint=hint)
+        self.reason = message
         self.file = file
         self.line = line
 

@@ -138,8 +138,9 @@ def _file(root: Path, path: str) -> File | None:
 def _tracked(folder: Path) -> list[str] | None:
     """What git tracks or would track; None where the folder is no repository, or git is missing."""
     try:
-        if _git(folder, "check-ignore", "--quiet", ".").returncode == 0:
-            # A repository around it ignores it, but somebody has named it.
+        is_inside = _git(folder, "rev-parse", "--show-prefix").stdout.strip()
+        if is_inside and _git(folder, "check-ignore", "--quiet", ".").returncode == 0:
+            # The repository around it ignores it, but somebody has named it.
             return None
         listed = _git(folder, "ls-files", "-co", "--exclude-standard", "-z")
         listed.check_returncode()

@@ -396,7 +396,7 @@ class Team:
         )
 
     def _broken(self, error: PluginInvalid) -> BrokenPlugin:
-        return BrokenPlugin(error.file, error.line, self._broker.redact(error.message))
+        return BrokenPlugin(error.file, error.line, self._broker.redact(error.reason))
 
 
 def only_ours(error: BaseException) -> SupervisorError | None:

@@ -104,8 +104,9 @@ def _waiting(classes: Mapping[str, Any]) -> str:
 
 
 def _broken(broken: list[Mapping[str, Any]], painter: Painter) -> str:
-    # The message begins with file and line.
-    return "\n".join(painter.paint(one["message"], Color.BAD) for one in broken)
+    places = (f"{one['file']}:{one['line']}" if one["line"] else one["file"] for one in broken)
+    lines = [f"{place}: {one['message']}" for place, one in zip(places, broken, strict=True)]
+    return "\n".join(painter.paint(line, Color.BAD) for line in lines)
 
 
 def _unscheduled(schedules: Mapping[str, Any], painter: Painter) -> str:
