@@ -393,8 +393,9 @@ class Broker:
         _log.info("broker.paused_by_hand", reason=reason)
 
     def resume(self) -> None:
-        """Send again, also after the key was refused."""
+        """Send again, also after the key was refused; look at once whether the API is back."""
         self._stops.by_hand = ""
+        self._quota.pause.look_now()
         self._halt.clear()
         self._open_or_shut()
         _log.info("broker.resumed_by_hand")

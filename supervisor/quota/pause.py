@@ -143,6 +143,14 @@ class Pause:
         if self._probing and granted_at >= self._armed_at:
             self._probing = False
 
+    def look_now(self) -> None:
+        """Let the next probe go at once, where the server has answered nobody.
+
+        A refusal for quota is the server's own word, and nobody's to take back.
+        """
+        if self._why != _REFUSED:
+            self._until = float("-inf")
+
     def set_by_hand(self, *, paused: bool) -> None:
         """An operator pauses or resumes sending."""
         self._by_hand = paused

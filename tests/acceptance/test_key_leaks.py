@@ -116,10 +116,13 @@ def provoke_the_api(evidence: Evidence, api: Process, house: Process) -> None:
         house.post("/api/resume", {})
 
     def ask() -> None:
+        # What an outage holds back is given up soon: it has been refused by then.
+        headers = {"x-supervisor-deadline": "1s"}
         for stream in (False, True):
-            evidence.fetch(house.base, "POST", CHAT, body=json.dumps({**BODY, "stream": stream}))
+            body = json.dumps({**BODY, "stream": stream})
+            evidence.fetch(house.base, "POST", CHAT, body=body, headers=headers)
         plain = json.dumps({"model": "grok-4.7", "input": "hello"})
-        evidence.fetch(house.base, "POST", "/v1/responses", body=plain)
+        evidence.fetch(house.base, "POST", "/v1/responses", body=plain, headers=headers)
 
     for settings in (
         {"key": RIGHT, "echo_key": True},
@@ -203,6 +206,7 @@ def test_no_way_out(tmp_path: Path, cores: None) -> None:
             f"key.file={secret}",
             "upstream.timeout=300ms",
             "upstream.max_retries=0",
+            "upstream.patience=500ms",
             "quota.limits=[]",
             "sandbox.level=plain",
             "log.level=debug",

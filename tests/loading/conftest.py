@@ -21,7 +21,12 @@ def roles(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _forget_plugins() -> Iterator[None]:
-    """Each test begins without the modules of another's plugins."""
+    """Each test begins without the modules of another's plugins, of other files' tests too."""
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     for name in private_modules():
         del sys.modules[name]

@@ -184,7 +184,8 @@ async def test_a_missing_folder_and_its_own_file_disturb_nothing(
     async with anyio.create_task_group() as tasks:
         await tasks.start(memory.run)
         with anyio.fail_after(15):
-            while not await found(memory, "wheel"):
+            # Found as soon as it is read, a source when all of it is.
+            while not (await found(memory, "wheel") and await memory.sources()):
                 await lowlevel.checkpoint()
         (before,) = await memory.sources()
         with anyio.move_on_after(1.5):

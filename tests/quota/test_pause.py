@@ -224,3 +224,16 @@ def test_nobody_is_answered() -> None:
     pause.granted(21.0)
     assert pause.opens_at() == 21.0 + SILENCE
     assert (pause.snapshot().refusals, pause.snapshot().why) == (1, "the server refused for quota")
+
+
+def test_an_operator_can_have_it_look_at_once() -> None:
+    """Where nobody is answered the next probe goes at once; a refusal for quota stands."""
+    pause = Pause()
+    pause.unanswered(10.0, granted_at=9.0, silence=15.0, spread=0.0)
+    assert pause.allowance(10.1) == 0
+    pause.look_now()
+    assert pause.allowance(10.1) == 1
+    pause.granted(10.1)
+    pause.refused(10.2, granted_at=10.1, after=30.0, spread=0.0)
+    pause.look_now()
+    assert pause.allowance(10.3) == 0
