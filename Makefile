@@ -18,7 +18,7 @@ demo: .venv/.runtime  ## a goal, a team, one key: half a minute that checks itse
 	$(BIN)/python -m examples.demo $(ARGS)
 
 test: .venv/.dev  ## all tests, in random order (ARGS="-k quota" for some)
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: .venv/.dev  ## format, lint, types, layers, documented tests
 	$(BIN)/ruff format --check $(CODE)

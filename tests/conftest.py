@@ -7,6 +7,7 @@ no task outlives the test that started it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import socket
@@ -23,6 +24,10 @@ from supervisor.clock import LoopClock
 from supervisor.testing import VirtualLoop
 from tests.abandonable import Abandonable
 from tests.postgresql import server
+
+# What all tests import is never collected, so there is no need to look at it again and again.
+gc.freeze()
+gc.set_threshold(20_000, 20, 50)
 
 # A shared machine is no place for deadlines; in CI every run tries the same examples.
 settings.register_profile("here", deadline=None)

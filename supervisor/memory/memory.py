@@ -57,6 +57,7 @@ class Memory(Index):
         )
         self._sweep = sweep
         self._writing = anyio.CapacityLimiter(1)
+        self._is_made = False
 
     def __repr__(self) -> str:
         return f"<Memory {self._file} watching={len(self._folders)}>"
@@ -159,6 +160,9 @@ class Memory(Index):
         return await anyio.to_thread.run_sync(self._with, work, limiter=self._writing)
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._is_made:
+            # Two that make the file at once, or bring it into WAL mode, refuse each other.
+            return await self._change(work)
         return await anyio.to_thread.run_sync(self._with, work)
 
     # -- on a thread ------------------------------------------------------------------------------
@@ -166,6 +170,7 @@ class Memory(Index):
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             connection = shelves.open_index(self._file)
+            self._is_made = True
             try:
                 return work(connection)
             finally:

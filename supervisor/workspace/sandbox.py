@@ -140,7 +140,8 @@ class LocalSandbox(Sandbox):
         for path in self._invisible():
             hide = ["--tmpfs"] if path.is_dir() else ["--ro-bind", os.devnull]
             walls += [*hide, str(path)]
-        for path in readable:
+        # Where all of this lies below the temporary folder, its Python is hidden with it.
+        for path in (Path(sys.prefix), Path(sys.base_prefix), *readable):
             walls += ["--ro-bind", str(path.resolve()), str(path.resolve())]
         for path in writable:
             walls += ["--bind", str(path.resolve()), str(path.resolve())]
