@@ -8,6 +8,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CODE := supervisor tests benchmarks examples $(wildcard roles)
 ARGS ?=
+# The tests start a hundred processes: without compiled files each would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run demo test check cover bench format clean help
 
