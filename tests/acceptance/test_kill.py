@@ -74,4 +74,6 @@ def test_a_killed_goal_goes_on_where_it_was(tmp_path: Path) -> None:
     assert ended["result"]["status"] == "done"
     assert [one["id"] for one in ended["result"]["done"]] == [*needs]
     assert len(children) == len(needs)
-    assert attempts <= 1 + len(needs) + 1 + 1
+    # A plan, its tasks, a report; and again what no job had on record yet when it was killed: at
+    # most `a` and `b`, whose answers had just come, or `c`.
+    assert attempts <= 1 + len(needs) + 1 + 2
