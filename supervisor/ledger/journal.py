@@ -30,7 +30,8 @@ class Journal:
     """What waits to be written down.
 
     Args:
-        commit: Begins one transaction; its future ends when that is safe, or with what failed.
+        commit: Makes one transaction; its future ends when that is safe, or with what failed, and
+            may have ended already.
         failure: Makes the error that whoever waits is told.
     """
 
@@ -84,8 +85,12 @@ class Journal:
         records, self._records = self._records, []
         settlements, self._settlements = self._settlements, []
         attempts = [attempt for batch, _ in records for attempt in batch]
-        self._under_way = self._commit(attempts, settlements)
-        self._under_way.add_done_callback(lambda done: self._written(done, records, settlements))
+        under_way = self._under_way = self._commit(attempts, settlements)
+        if under_way.done():
+            # Not by a callback: whoever waits for it could go on at once.
+            self._written(under_way, records, settlements)
+        else:
+            under_way.add_done_callback(lambda done: self._written(done, records, settlements))
 
     def _written(
         self, done: asyncio.Future[None], records: Sequence[Recorded], settlements: list[Settled]

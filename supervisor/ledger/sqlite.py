@@ -1,7 +1,8 @@
 """A ledger in one SQLite file: nothing that was sent is forgotten by a kill.
 
-One thread owns the connection. A settlement lost in a crash leaves the reservation standing, which
-is the safe side.
+Short transactions are written where they come from, all else by a thread with a connection of its
+own (`Shortcut` says which); the journal begins one at a time. A settlement lost in a crash leaves
+the reservation standing, which is the safe side.
 
 A commit reaches the operating system, not always the disk (WAL with synchronous=NORMAL): a killed
 process loses nothing, a power cut at most the last moments of a window that is as old as the boot.
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 import anyio
@@ -25,6 +27,7 @@ from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.shortcut import Shortcut
 from supervisor.sqlite import connect
 
 T = TypeVar("T")
@@ -80,6 +83,8 @@ class SqliteLedger:
         self._kept = kept
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
+        self._here: sqlite3.Connection | None = None
+        self._shortcut = Shortcut()
         self._journal = Journal(self._begin, self._failure)
         self._newest = 0.0
         self._numbering = rows.Numbering(1)
@@ -169,7 +174,26 @@ class SqliteLedger:
         if attempts:
             self._newest = max(self._newest, attempts[-1].granted)
         loop = asyncio.get_running_loop()
+        if self._shortcut.allows(len(attempts) + len(settlements), loop.time()):
+            written: asyncio.Future[None] = loop.create_future()
+            if self._write_here(attempts, settlements):
+                written.set_result(None)
+                return written
+        self._shortcut.avoided()
         return loop.run_in_executor(self._thread, self._commit, attempts, settlements)
+
+    def _write_here(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> bool:
+        """Write a short transaction on the loop's thread; False when the other has to."""
+        if self._here is None:
+            return False
+        began = perf_counter()
+        try:
+            self._write(self._here, attempts, settlements)
+        except sqlite3.Error:
+            # Somebody else writes, or the disk is full: the thread may wait, and tells the error.
+            return False
+        self._shortcut.took(perf_counter() - began, asyncio.get_running_loop().time())
+        return True
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
@@ -188,19 +212,16 @@ class SqliteLedger:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connect(self._path, SCHEMA)
+            self._here = connect(self._path, "")
+            # It never waits: not for another writer, and not for the disk.
+            self._here.execute("PRAGMA busy_timeout=0")
+            self._here.execute("PRAGMA wal_autocheckpoint=0")
             (last,) = self._connection.execute("SELECT max(seq) FROM attempts").fetchone()
             self._numbering = rows.Numbering((last or 0) + 1)
         return self._connection
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
-        connection = self._open()
-        batch = self._numbering.batch(attempts, settlements)
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(rows.INSERT, batch.attempts)
-            connection.executemany(rows.SETTLE, batch.settled)
-            connection.executemany(rows.ADD, batch.sums)
-        self._numbering.written(attempts, settlements)
+        self._write(self._open(), attempts, settlements)
 
     def _forget(self, before: float) -> bool:
         """Remove some attempts granted before then; tells whether there may be more."""
@@ -210,6 +231,23 @@ class SqliteLedger:
             return connection.execute(_FORGET, (before, _CHUNK)).rowcount == _CHUNK
 
     def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        for connection in (self._here, self._connection):
+            if connection is not None:
+                connection.close()
+        self._here = self._connection = None
+
+    # -- on either --------------------------------------------------------------------------------
+
+    def _write(
+        self,
+        connection: sqlite3.Connection,
+        attempts: Sequence[Attempt],
+        settlements: Sequence[Settled],
+    ) -> None:
+        batch = self._numbering.batch(attempts, settlements)
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(rows.INSERT, batch.attempts)
+            connection.executemany(rows.SETTLE, batch.settled)
+            connection.executemany(rows.ADD, batch.sums)
+        self._numbering.written(attempts, settlements)

@@ -17,6 +17,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
+from supervisor.ledger.shortcut import IN_A_ROW
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
 
@@ -115,8 +116,48 @@ async def test_a_cancelled_writer_is_written_down(file: Path) -> None:
     with anyio.CancelScope() as scope:
         scope.cancel()
         await ledger.record([attempt("b")])
-    assert scope.cancelled_caught
     assert len(await ledger.spent_since(0.0)) == 2
+    await ledger.aclose()
+
+
+async def test_a_writer_in_another_process_is_waited_for_elsewhere(file: Path) -> None:
+    """While somebody else writes to the file, the loop goes on and nothing counts as recorded."""
+    ledger = SqliteLedger(file)
+    await ledger.record([attempt("a")])
+
+    def begin() -> sqlite3.Connection:
+        other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    other = await anyio.to_thread.run_sync(begin)
+    recorded = anyio.Event()
+
+    async def record() -> None:
+        await ledger.record([attempt("b")])
+        recorded.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(record)
+        await anyio.wait_all_tasks_blocked()
+        assert not recorded.is_set()
+        await anyio.to_thread.run_sync(other.rollback)
+        await anyio.to_thread.run_sync(other.close)
+        await recorded.wait()
+    assert len(await ledger.spent_since(0.0)) == 2
+    await ledger.aclose()
+
+
+async def test_its_log_is_merged_into_the_file_by_and_by(file: Path) -> None:
+    """However many short transactions there are, the write-ahead log stays small."""
+    ledger = SqliteLedger(file)
+    log = anyio.Path(f"{file}-wal")
+    largest = 0
+    for number in range(8 * IN_A_ROW):
+        await ledger.record([attempt(str(number), NOON + number)])
+        if number % 64 == 0:
+            largest = max(largest, (await log.stat()).st_size)
+    assert 0 < largest < 2 * IN_A_ROW * 5 * 4_096
     await ledger.aclose()
 
 
