@@ -36,7 +36,8 @@ class Bucket:
 
     def room(self, now: float) -> int:
         """How many grants may go at once at `now`."""
-        ahead = max(0.0, self._arrival - now)
+        ahead = self._arrival - now
+        ahead = max(ahead, 0.0)
         # A grant is conforming up to the tolerance; the epsilon forgives float rounding only.
         if ahead > self._tolerance + _ROUNDING:
             return 0
@@ -48,7 +49,8 @@ class Bucket:
 
     def take(self, now: float) -> None:
         """Write one grant down."""
-        self._arrival = max(self._arrival, now) + self._interval
+        arrival = self._arrival
+        self._arrival = (arrival if arrival > now else now) + self._interval
 
     def delay(self, seconds: float) -> None:
         """What was taken last goes out later by so many seconds."""

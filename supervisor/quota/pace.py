@@ -108,6 +108,11 @@ class Pace:
         """Grants per second that no pace ever exceeds."""
         return _LEAD * self._room.window.amount / self._room.window.span
 
+    @property
+    def paces(self) -> bool:
+        """Whether any class, or any priority, is paced at all."""
+        return bool(self._plan)
+
     def rate(self, owner: int) -> float | None:
         """Grants per second for a class; None when it need not be paced."""
         return self._plan.get(owner)

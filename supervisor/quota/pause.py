@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_NEVER = float("inf")
+
 BACKOFF = (1.0, 2.0, 4.0, 8.0)
 """Seconds of pause after the first, second … refusal in a row when the server names no time."""
 
@@ -70,7 +72,7 @@ class Pause:
             self._refusals = 0
         if self._by_hand or now < self._until or self._probing:
             return 0
-        return 1 if self._waiting else float("inf")
+        return 1 if self._waiting else _NEVER
 
     def closed(self, now: float) -> bool:
         """Whether nothing may be sent at all, not even what was granted a moment ago."""
@@ -79,7 +81,7 @@ class Pause:
     def opens_at(self) -> float:
         """Monotonic seconds at which to look again; infinity while paused by hand."""
         if self._by_hand:
-            return float("inf")
+            return _NEVER
         return max(self._until, self._probe_at + self._silence) if self._probing else self._until
 
     def granted(self, now: float) -> None:

@@ -96,6 +96,7 @@ class Quota:
         self._owners: dict[str, int] = {}
         self._demands: list[Demand] = []
         self._guaranteed: list[Demand] = []
+        self._by_priority: list[tuple[int, int]] = []
         self._backlog = 0
 
     # -- classes ------------------------------------------------------------------------------
@@ -127,6 +128,7 @@ class Quota:
             (account.demand for account in self._accounts), key=lambda demand: demand.priority
         )
         self._guaranteed = [demand for demand in self._demands if demand.guaranteed]
+        self._by_priority = [(one.priority, one.owner) for one in self._guaranteed]
         if self.budgets is not None:
             budgets = map(Budget.parse, traffic_class.budget)
             self.budgets.set_class(owner, traffic_class.name, budgets, now=now)
@@ -134,7 +136,7 @@ class Quota:
 
     def by_priority(self) -> Iterable[tuple[int, int]]:
         """(priority, owner) of every class that has a share, most urgent first."""
-        return [(one.priority, one.owner) for one in self._guaranteed]
+        return self._by_priority
 
     def arrived(self, owner: int) -> None:
         """A request of this class wants to be sent, for the first time or again."""
@@ -169,7 +171,8 @@ class Quota:
         """How many attempts may go at most, whatever class: infinity for any number."""
         allowance = self.pause.allowance(now)
         for strictness in self._strictness:
-            allowance = min(allowance, strictness.room(now))
+            room = strictness.room(now)
+            allowance = min(allowance, room)
         return allowance
 
     def closed(self, now: float) -> Block:
@@ -268,7 +271,7 @@ class Quota:
             owner: Its class's number.
             priority: Its priority, where that is inherited.
         """
-        if self._pace is None:
+        if self._pace is None or not self._pace.paces:
             return None
         if priority is not None and priority != self._accounts[owner].demand.priority:
             return self._pace.rate_at(priority)

@@ -28,6 +28,7 @@ _FIRST_BURST = 0.05
 _LONGEST_PATIENCE = 86_400.0
 _TRICKLE_PART = 8
 _TRUST_WINDOWS = 3
+_NO_BOUND = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,10 @@ class Strictness:
         """How many grants may go at once at `now`; infinity where nothing binds."""
         if now >= self._probe_at:
             self._try_more(now)
-        room = float("inf")
+        room = _NO_BOUND
         for bucket in (self.bucket, self._stated, self._trickle):
-            if bucket is not None:
-                room = min(room, bucket.room(now))
+            if bucket is not None and (one := bucket.room(now)) < room:
+                room = one
         return room
 
     def opens_at(self) -> float:
@@ -131,7 +132,8 @@ class Strictness:
 
     def take(self, now: float) -> None:
         """Write one grant down."""
-        self._level = max(0.0, self._level - (now - self._level_at) * self._rate) + 1.0
+        level = self._level - (now - self._level_at) * self._rate
+        self._level = level + 1.0 if level > 0.0 else 1.0
         self._level_at = now
         if self.bucket is not None:
             self.bucket.take(now)

@@ -211,11 +211,11 @@ class Scheduler(Generic[T]):
             most: Most grants in this round.
             paced: Whether the pacer has let one through.
         """
-        result: Round[T] = Round([], self._expire(now))
+        expired = self._expire(now)
         self._wake(now)
-        result.allowance = min(self._gate.open(now), most)
-        result.credit = paced
-        result.reserves = deque(self._gate.by_priority())
+        allowance = min(self._gate.open(now), most)
+        reserves = deque(self._gate.by_priority())
+        result: Round[T] = Round([], expired, allowance=allowance, credit=paced, reserves=reserves)
         self._serve_overdue(result, now)
         for priority in self._order:
             lanes = [lane for lane in self._levels[priority].values() if lane.waiting]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+_NEVER = float("inf")
+
 
 class TicketState(Enum):
     """Where a ticket is in its life."""
@@ -61,14 +63,14 @@ class Ticket:
         self.cost = 0
         self.age = -1
         self.since = 0.0
-        self.deadline = float("inf")
+        self.deadline = _NEVER
         self.attempts = 0
         self.not_before = 0.0
-        self.first_at = float("inf")
+        self.first_at = _NEVER
         self.timer: list[Any] | None = None
         self.state = TicketState.NEW
 
     @property
     def waited_for_room(self) -> bool:
         """It stood first in line and a window was full."""
-        return self.first_at < float("inf")
+        return self.first_at < _NEVER
