@@ -79,7 +79,9 @@ class Dispatcher:
     def leave(self, entry: Entry) -> None:
         """Take an entry out, wherever it is."""
         self.scheduler.leave(entry)
-        self._wake.set()
+        # With nobody waiting there is nothing to decide, and a lone call would pay for a turn.
+        if self.quota.backlog:
+            self._wake.set()
 
     def changed(self) -> None:
         """Something that decisions depend on has changed."""

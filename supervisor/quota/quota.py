@@ -134,6 +134,11 @@ class Quota:
             self.budgets.set_class(owner, traffic_class.name, budgets, now=now)
         return owner
 
+    @property
+    def backlog(self) -> int:
+        """How many requests could go at once if there were room."""
+        return self._backlog
+
     def by_priority(self) -> Iterable[tuple[int, int]]:
         """(priority, owner) of every class that has a share, most urgent first."""
         return self._by_priority
