@@ -135,7 +135,7 @@ class Dispatcher:
         released = self._clock.monotonic()
         if released - now > _LATE:
             owners = [entry.owner for entry in entries]
-            self.quota.restamp(owners, decided=now, released=released)
+            self.quota.restamp(owners, released)
         for entry, attempt in zip(entries, attempts, strict=True):
             entry.waited += attempt.wait
             entry.granted_at = released

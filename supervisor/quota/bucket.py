@@ -1,22 +1,44 @@
-"""A token bucket for servers that bound how much may come at once.
+"""A token bucket for servers that bound how much may come at once, exact under jitter.
 
-In the form of the generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival
-time, stands for the whole bucket, so that a grant costs O(1) and idle time costs nothing.
+Grants i to j, n of them, may all arrive within max(0, g_j - g_i - J), where J is the spread of the
+delay from grant to arrival. The server's bucket of (burst, rate) lets all of them through, however
+they are delayed, if and only if for every such i and j
+
+    n <= burst   or   g_j >= g_i + J + (n - burst) / rate
+
+So with b = floor(burst) places, each grant m holds one of them until
+
+    r_m = max(g_m + J + (1 + b - burst) / rate,  r_(m-1) + 1 / rate)
+
+and whoever finds a place free may go. No policy that never exceeds the bucket is faster. With
+J = 0 it is the generic cell rate algorithm (ITU-T I.371).
 """
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
+
 _ROUNDING = 1e-9
 """Seconds that the sum of many small floats may be off."""
+_LONG_AGO = float("-inf")
+
+
+@dataclass(slots=True)
+class _Run:
+    """Places that come free one after the other, 1 / rate seconds apart.
+
+    Attributes:
+        first: When the first of them does, in monotonic seconds.
+        count: How many there are.
+    """
+
+    first: float
+    count: int
 
 
 class Bucket:
     """At most `burst` at once and `rate` a second, as the *server* sees it.
-
-    The delay from grant to arrival varies by `jitter`, so two grants may arrive closer together
-    by that much. The tolerance is reduced by it; where a burst is too small to reduce, the
-    interval grows instead: from `a_j - a_i >= g_j - g_i - J` follows that every arrival conforms
-    to (burst, rate) whenever the grants conform to the reduced bucket.
 
     Args:
         rate: Refill in grants per second.
@@ -24,38 +46,78 @@ class Bucket:
         jitter: J in seconds.
     """
 
-    __slots__ = ("_arrival", "_interval", "_tolerance", "burst", "rate")
+    __slots__ = ("_gone", "_held", "_hold", "_interval", "_places", "_runs", "burst", "rate")
 
     def __init__(self, *, rate: float, burst: float, jitter: float) -> None:
         self.rate = rate
         self.burst = burst
-        tolerance = (burst - 1.0) / rate
-        self._interval = 1.0 / rate + max(0.0, jitter - tolerance)
-        self._tolerance = max(0.0, tolerance - jitter)
-        self._arrival = float("-inf")
+        self._places = int(burst)
+        self._interval = 1.0 / rate
+        self._hold = jitter + (1 + self._places - burst) / rate
+        # What goes together comes free in one run, so there are few of them: O(1) amortised.
+        self._runs: deque[_Run] = deque()
+        self._held = 0
+        self._gone = _LONG_AGO
 
     def room(self, now: float) -> int:
-        """How many grants may go at once at `now`."""
-        ahead = self._arrival - now
-        ahead = max(ahead, 0.0)
-        # A grant is conforming up to the tolerance; the epsilon forgives float rounding only.
-        if ahead > self._tolerance + _ROUNDING:
-            return 0
-        return int((self._tolerance - ahead + _ROUNDING) / self._interval) + 1
+        """How many grants may go at once at `now`; it never decreases over calls."""
+        runs, moment = self._runs, now + _ROUNDING
+        while runs and runs[0].first <= moment:
+            run = runs[0]
+            free = min(run.count, int((moment - run.first) / self._interval) + 1)
+            self._held -= free
+            self._gone = run.first + (free - 1) * self._interval
+            if free < run.count:
+                run.first += free * self._interval
+                run.count -= free
+                break
+            runs.popleft()
+        return max(0, self._places - self._held)
 
-    def opens_at(self) -> float:
-        """The moment at which one more grant may go."""
-        return self._arrival - self._tolerance
+    def opens_at(self, ahead: int = 0) -> float:
+        """The moment at which one more grant may go.
+
+        Args:
+            ahead: Grants that go before it, as soon as they may.
+
+        Returns:
+            Monotonic seconds; minus infinity when there is room already.
+        """
+        index = self._held - self._places + ahead
+        if index < 0:
+            return _LONG_AGO
+        for run in self._runs:
+            if index < run.count:
+                return run.first + index * self._interval
+            index -= run.count
+        return self._last() + (index + 1) * max(self._interval, self._hold / self._places)
 
     def take(self, now: float) -> None:
         """Write one grant down."""
-        arrival = self._arrival
-        self._arrival = (arrival if arrival > now else now) + self._interval
+        self._held += 1
+        free, following = now + self._hold, self._last() + self._interval
+        if free > following or not self._runs:
+            self._runs.append(_Run(max(free, following), 1))
+        else:
+            self._runs[-1].count += 1
 
-    def delay(self, seconds: float) -> None:
-        """What was taken last goes out later by so many seconds."""
-        self._arrival += seconds
+    def restamp(self, count: int, now: float) -> None:
+        """Move the last `count` grants to `now`: they go out later than decided."""
+        left = count
+        while left and self._runs:
+            run = self._runs[-1]
+            part = min(left, run.count)
+            run.count -= part
+            self._held -= part
+            left -= part
+            if not run.count:
+                self._runs.pop()
+        for _ in range(count):
+            self.take(now)
 
-    def level(self, now: float) -> float:
-        """How full the bucket is, in grants: the burstiness of what was sent lately."""
-        return max(0.0, self._arrival - now) / self._interval
+    def _last(self) -> float:
+        """When the last place that was taken comes free."""
+        if not self._runs:
+            return self._gone
+        run = self._runs[-1]
+        return run.first + (run.count - 1) * self._interval

@@ -318,19 +318,18 @@ class Quota:
             strictness.take(now)
         self.pause.granted(now)
 
-    def restamp(self, owners: Sequence[int], *, decided: float, released: float) -> None:
+    def restamp(self, owners: Sequence[int], released: float) -> None:
         """The last grants are released only now: writing them down took its time.
 
         Args:
             owners: The class of each, in the order of the grants.
-            decided: Monotonic seconds at which they were taken.
             released: Monotonic seconds at which they go.
         """
         for room in self._requests:
             assert isinstance(room.window, RequestWindow)
             room.window.restamp(len(owners), released)
         for strictness in self._strictness:
-            strictness.delay(released - decided)
+            strictness.restamp(len(owners), released)
         for owner, count in Counter(owners).items():
             for ceiling in self._accounts[owner].ceilings:
                 ceiling.restamp(count, released)

@@ -124,9 +124,7 @@ class Strictness:
     def ahead(self, count: int) -> float:
         """When the buckets let the next but `count` through; minus infinity without one."""
         times = [
-            bucket.opens_at() + count / bucket.rate
-            for bucket in (self.bucket, self._stated)
-            if bucket is not None
+            bucket.opens_at(count) for bucket in (self.bucket, self._stated) if bucket is not None
         ]
         return max(times, default=float("-inf"))
 
@@ -145,11 +143,11 @@ class Strictness:
             if self._granted > _TRUST_WINDOWS * self.limit.amount:
                 self._trickle = None
 
-    def delay(self, seconds: float) -> None:
-        """What was taken last goes out later by so many seconds."""
+    def restamp(self, count: int, now: float) -> None:
+        """Move the last `count` grants to `now`: they go out later than decided."""
         for bucket in (self.bucket, self._stated):
             if bucket is not None:
-                bucket.delay(seconds)
+                bucket.restamp(count, now)
 
     def refused(self, now: float) -> None:
         """The server refused although the window had room: believe less."""

@@ -134,7 +134,7 @@ class Drive:
         self.now += tick(self._writing()) if tickets else 0.0
         if self.now > decided:
             owners = [ticket.owner for ticket in tickets]
-            self.quota.restamp(owners, decided=decided, released=self.now)
+            self.quota.restamp(owners, self.now)
 
     def run(self, until: float) -> None:
         """Decide and let time pass, up to a moment."""

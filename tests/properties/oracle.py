@@ -44,7 +44,7 @@ def worst_fixed(bookings: Iterable[Booking], period: float, offset: float) -> in
     return max(counts.values(), default=0)
 
 
-def refused_by_bucket(arrivals: Iterable[float], *, rate: Fraction, burst: int) -> int:
+def refused_by_bucket(arrivals: Iterable[float], *, rate: Fraction, burst: Fraction | int) -> int:
     """Arrivals that find a token bucket empty; it holds `burst` and refills `rate` a second."""
     level, then, refused = Fraction(burst), Fraction(0), 0
     for moment in sorted(Fraction(arrival) for arrival in arrivals):

@@ -174,7 +174,7 @@ def test_released_late_is_counted_late() -> None:
     """Grants whose writing down took time leave the window that much later."""
     one = quota("2 requests / minute")
     send(one, 2)
-    one.restamp([0, 0], decided=at(0.0), released=at(3.0))
+    one.restamp([0, 0], at(3.0))
     assert obstacle(one, now=61.0) == (Obstacle.WINDOW, 63.25)
 
 
@@ -307,7 +307,7 @@ def test_released_late_is_counted_late_under_a_ceiling_too() -> None:
     one = quota("100 requests / minute")
     one.set_class(TrafficClass("code", ceiling=("1 requests / minute",)))
     send(one, 1)
-    one.restamp([0], decided=at(0.0), released=at(5.0))
+    one.restamp([0], at(5.0))
     assert send(one, 1, now=60.5) == 0
 
 
@@ -315,7 +315,7 @@ def test_released_late_is_counted_late_by_the_burst_too() -> None:
     """A stated burst that was released late leaves no room right after it."""
     one = quota("60 requests / minute burst 3", jitter=0.0)
     send(one, 3)
-    one.restamp([0, 0, 0], decided=at(0.0), released=at(2.5))
+    one.restamp([0, 0, 0], at(2.5))
     assert send(one, 3, now=2.6) == 0
 
 
