@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 
 def make_file(path: Path) -> Path:
     """Make a file and its folder, readable by their owner alone, where they are missing.
+
+    One that is there is not opened: closing it would take this process's locks off it (POSIX has
+    them so), and the next program that reads it and closes it would take its log away under us.
 
     Args:
         path: The file.
@@ -21,7 +25,12 @@ def make_file(path: Path) -> Path:
     """
     path = path.absolute()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    elif path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    elif not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return path
 
 

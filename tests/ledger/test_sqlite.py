@@ -196,3 +196,23 @@ async def test_old_attempts_go_and_their_sums_stay(file: Path) -> None:
         assert sum(row.attempts for row in await ledger.usage()) == 10
         tasks.cancel_scope.cancel()
     assert "ledger.sqlite" in repr(ledger)
+
+
+READER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM attempts").fetchone()[0])
+connection.close()
+"""
+
+
+@pytest.mark.slow
+async def test_whoever_looks_at_it_takes_nothing_away(file: Path) -> None:
+    """Another program may read and close the file at any time: its log stays, and what follows."""
+    ledger = SqliteLedger(file)
+    for number in range(2):
+        await ledger.record([attempt(str(number))])
+        look = await anyio.run_process([sys.executable, "-c", READER, str(file)])
+        assert int(look.stdout) == number + 1
+    assert await anyio.Path(f"{file}-wal").exists()
+    await ledger.aclose()
