@@ -74,23 +74,36 @@ class Bucket:
             runs.popleft()
         return max(0, self._places - self._held)
 
-    def opens_at(self, ahead: int = 0) -> float:
-        """The moment at which one more grant may go.
+    def opens_at(self) -> float:
+        """The moment at which one more grant may go; minus infinity when there is room already."""
+        return self.foretell(0, _LONG_AGO)
+
+    def foretell(self, ahead: int, now: float) -> float:
+        """The moment at which a grant may go that has others before it, never told too late.
 
         Args:
             ahead: Grants that go before it, as soon as they may.
+            now: Monotonic seconds.
 
         Returns:
             Monotonic seconds; minus infinity when there is room already.
         """
-        index = self._held - self._places + ahead
-        if index < 0:
+        # It takes the place that so many others have left before: of those held now, then of those
+        # that go now, then round and round.
+        left = ahead - (self._places - self._held)
+        if left < 0:
             return _LONG_AGO
+        rounds, index = divmod(left, self._places)
+        return self._free_at(index, now) + rounds * max(self._hold, self._places * self._interval)
+
+    def _free_at(self, index: int, now: float) -> float:
+        """When the place comes free that does so after `index` others, if all free ones go now."""
         for run in self._runs:
             if index < run.count:
                 return run.first + index * self._interval
             index -= run.count
-        return self._last() + (index + 1) * max(self._interval, self._hold / self._places)
+        first = max(now + self._hold, self._last() + self._interval)
+        return first + index * self._interval
 
     def take(self, now: float) -> None:
         """Write one grant down."""

@@ -456,7 +456,7 @@ class Quota:
         for ceiling in self._accounts[owner].ceilings:
             times.append(ceiling.returns_at(own_ahead + 1))
         for strictness in self._strictness:
-            times.append(strictness.ahead(ahead))
+            times.append(strictness.ahead(ahead, now))
         rate = None if self._pace is None else self._pace.rate(owner)
         if rate:
             times.append(now + own_ahead / rate)

@@ -121,10 +121,12 @@ class Strictness:
         """Whether a bucket may be narrower than the window."""
         return self.bucket is not None or self._stated is not None
 
-    def ahead(self, count: int) -> float:
+    def ahead(self, count: int, now: float) -> float:
         """When the buckets let the next but `count` through; minus infinity without one."""
         times = [
-            bucket.opens_at(count) for bucket in (self.bucket, self._stated) if bucket is not None
+            bucket.foretell(count, now)
+            for bucket in (self.bucket, self._stated)
+            if bucket is not None
         ]
         return max(times, default=float("-inf"))
 
