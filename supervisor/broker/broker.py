@@ -17,6 +17,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.broker.account import Account
+from supervisor.broker.admission import Admission
 from supervisor.broker.again import Repetition
 from supervisor.broker.books import CANCELLED, Books
 from supervisor.broker.dispatcher import Dispatcher
@@ -31,16 +32,7 @@ from supervisor.broker.stops import Stops
 from supervisor.broker.verdict import final_error
 from supervisor.broker.view import class_snapshot, why
 from supervisor.clock import Clock
-from supervisor.errors import (
-    DeadlineExceeded,
-    Draining,
-    InvalidRequest,
-    KeyUnusable,
-    QueueFull,
-    RequestError,
-    RequestTooLarge,
-    UpstreamUnavailable,
-)
+from supervisor.errors import Draining, KeyUnusable, RequestError, UpstreamUnavailable
 from supervisor.ledger.ledger import Ledger
 from supervisor.messages import Reply, Request, TrafficClass, Usage
 from supervisor.quota.budgets import Budgets
@@ -105,9 +97,18 @@ class Broker:
             self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
         )
         self._accounts = self._books.accounts
+        self._stops = Stops()
+        self._admission = Admission(
+            self._accounts,
+            self._dispatcher,
+            money=self._money,
+            halt=self._halt,
+            stops=self._stops,
+            clock=clock,
+            redact=upstream.redact,
+        )
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
-        self._stops = Stops()
         self._left = anyio.Event()
         self._restored = False
 
@@ -226,70 +227,10 @@ class Broker:
 
     def _enter(self, request: Request) -> Entry:
         """Take a place in the queue, or refuse at once with the reason."""
-        account = self._admit(request)
-        tokens = 0
-        largest = self._quota.largest(account.owner)
-        if largest is not None:
-            prompt = account.estimator.prompt(len(request.body))
-            if prompt > largest:
-                raise RequestTooLarge(
-                    f"the prompt has about {prompt} tokens, a whole window holds {largest}",
-                    hint="shorten the prompt or raise the tokens limit in quota.limits",
-                )
-            # How long the answer gets is a guess; what fits by its prompt is let try.
-            tokens = min(account.estimator.estimate(len(request.body)), largest)
-        own = account.traffic_class.priority
-        priority = own if request.priority is None else min(own, request.priority)
-        entry = Entry(request, owner=account.owner, priority=priority, tokens=tokens)
-        if self._money:
-            entry.cost = self._money.cost(account, request)
-            wait = self._money.shortage(account, entry.cost)
-            if wait is not None:
-                raise budget_spent(request.traffic_class, wait)
-        if request.deadline is not None:
-            self._check_deadline(account, request.deadline, tokens)
-            entry.deadline = self._clock.monotonic() + request.deadline
-        # Last of all checks: whoever gets through here may be the one that tries a refused key.
-        halted = self._halt.error(self._clock.monotonic(), request.id)
-        if halted is not None:
-            raise halted
-        account.requests += 1
-        entry.asked_at = self._clock.monotonic()
+        entry = self._admission.admit(request)
         self._entries[request.id] = entry
         self._dispatcher.submit(entry)
         return entry
-
-    def _admit(self, request: Request) -> Account:
-        account = self._accounts.get(request.traffic_class)
-        if account is None:
-            raise InvalidRequest(
-                f"no role or client is called {request.traffic_class!r}",
-                hint=f"known are: {', '.join(sorted(self._accounts)) or 'none'}",
-            )
-        if self.redact(request.model) != request.model:
-            # It would be written down with what the request used, and shown.
-            raise InvalidRequest("expected model to be the name of a model, got: a key")
-        if self._stops.draining:
-            raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
-        waiting = self._dispatcher.scheduler.waiting(account.owner)
-        if waiting >= account.traffic_class.queue:
-            wait = self._expected(account, waiting)
-            raise QueueFull(
-                f"{waiting} requests of {request.traffic_class} wait already, which is its bound;"
-                f" a new one would wait about {wait:.0f} s",
-                hint="send fewer at once, or raise its `queue`",
-                retry_after=max(1.0, wait / max(1, waiting)),
-            )
-        return account
-
-    def _check_deadline(self, account: Account, deadline: float, tokens: int) -> None:
-        """Refuse at once what even an empty queue could not send in time."""
-        soonest = self._expected(account, 0, tokens)
-        if soonest > deadline:
-            raise DeadlineExceeded(
-                f"it could go in {soonest:.1f} s at the soonest, its deadline is {deadline:g} s",
-                retry_after=soonest - deadline,
-            )
 
     def _give_up_unpaid(self) -> None:
         """Refuse what has come to wait for money meanwhile, in classes that do not wait for it."""
@@ -299,14 +240,6 @@ class Broker:
             if wait is not None:
                 error = partial(budget_spent, account.traffic_class.name, wait)
                 self._give_up_waiting(error, partial(_is_of, account.owner))
-
-    def _expected(self, account: Account, ahead: int, tokens: int = 0) -> float:
-        now = self._clock.monotonic()
-        at = self._quota.expected(
-            account.owner, ahead=ahead, own_ahead=ahead, now=now, tokens=tokens
-        )
-        # What hangs on an event may come at once.
-        return 0.0 if at == float("inf") else min(at - now, 86_400.0)
 
     async def _granted(self, entry: Entry) -> None:
         """Wait for a grant that is still fresh.

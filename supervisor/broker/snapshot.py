@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from supervisor.quota.budgets import BudgetSnapshot
-from supervisor.quota.quota import QuotaSnapshot
+from supervisor.quota.snapshot import QuotaSnapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from supervisor.budget import Budget
 from supervisor.limits import Limit
@@ -18,47 +17,15 @@ from supervisor.quota.budgets import Budgets
 from supervisor.quota.observed import Observed
 from supervisor.quota.own import OwnPart
 from supervisor.quota.pace import Demand, Pace
-from supervisor.quota.pause import Pause, PauseSnapshot
+from supervisor.quota.pause import Pause
 from supervisor.quota.room import Room
-from supervisor.quota.strictness import Strictness, StrictnessSnapshot
+from supervisor.quota.snapshot import QuotaSnapshot, WindowSnapshot
+from supervisor.quota.strictness import Strictness
 from supervisor.quota.window import RequestWindow, TokenWindow
 
 NEVER = float("inf")
 _INITIAL = 0.5
 """The part of its share that a class holds while there is no history."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSnapshot:
-    """One window as everybody shows it.
-
-    Attributes:
-        limit: The limit as text.
-        used: Units spent or reserved in the last period + jitter.
-        amount: Units it holds.
-        next_free: Seconds until the next unit returns; 0 when some are free.
-        reserved: Units kept free for each class that has a reserve.
-        spent: Units spent by each class.
-        others: Units that somebody else has spent with the same key, as the server's answers prove.
-    """
-
-    limit: str
-    used: int
-    amount: int
-    next_free: float
-    reserved: dict[str, float]
-    spent: dict[str, int]
-    others: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaSnapshot:
-    """Everything that decides whether a request may go."""
-
-    windows: tuple[WindowSnapshot, ...]
-    pause: PauseSnapshot
-    strictness: tuple[StrictnessSnapshot, ...]
-    pace: dict[str, float]
 
 
 class Quota:

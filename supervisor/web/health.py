@@ -11,7 +11,7 @@ from typing import Any
 from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
 from supervisor.jobs.job import JobsSnapshot, RoleJobs
 from supervisor.jobs.schedules import ScheduleSnapshot
-from supervisor.quota.quota import QuotaSnapshot, WindowSnapshot
+from supervisor.quota.snapshot import QuotaSnapshot, WindowSnapshot
 from supervisor.team.snapshot import RoleSnapshot, TeamSnapshot
 from supervisor.upstream.reload import KeySnapshot
 from supervisor.web.spending import budget_state

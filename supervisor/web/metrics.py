@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
 from supervisor.jobs.job import JobsSnapshot
-from supervisor.quota.quota import WindowSnapshot
+from supervisor.quota.snapshot import WindowSnapshot
 from supervisor.team.snapshot import TeamSnapshot
 
 

@@ -8,7 +8,8 @@ from heapq import heappop, heappush
 
 from supervisor.limits import Limit
 from supervisor.messages import TrafficClass
-from supervisor.quota.quota import Quota, WindowSnapshot
+from supervisor.quota.quota import Quota
+from supervisor.quota.snapshot import WindowSnapshot
 from supervisor.scheduler.scheduler import Round, Scheduler
 from supervisor.scheduler.ticket import Ticket
 from tests.properties.oracle import TICK, tick
