@@ -19,6 +19,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from supervisor.messages import Request
+from supervisor.upstream.deferred import path_of
 from supervisor.upstream.document import read_json, with_usage
 from supervisor.upstream.failures import Failure, FailureKind, brief, classify
 from supervisor.upstream.key import Key
@@ -28,6 +29,8 @@ from supervisor.upstream.usage import usage_of
 
 LARGEST_ANSWER = 64 * 2**20
 """Bytes of a whole answer that are read at most; the longest known ones have a hundredth of it."""
+
+_PENDING = 202
 
 _PASSED_ON = frozenset(
     {
@@ -196,19 +199,34 @@ class Upstream:
 
     async def get(self, path: str) -> Outcome:
         """Fetch a document that costs no tokens, such as `/models` or `/api-key`."""
-        request = httpx.Request(
-            "GET",
-            self._url(path),
-            headers=self._key.authorization(),
-            extensions=self._extensions,
-        )
-        received = await self._receive(request)
+        received = await self._receive(self._prepare_get(self._url(path)))
         if isinstance(received, Failure):
             return Outcome(0, {}, b"", received, None)
         response, body = received
         if response.status_code >= 300:
             return self._refusal(response, body)
         return Outcome(response.status_code, self._passed_on(response), body, None, None)
+
+    async def fetch(self, name: str) -> Outcome:
+        """Fetch a deferred answer, in one attempt.
+
+        Args:
+            name: What the API has promised it under.
+
+        Returns:
+            The answer, which the API does not give a second time; or, with status 202 and without
+            a body, that there is none yet.
+        """
+        # Each path is used a few times and never again, so it is not kept.
+        received = await self._receive(self._prepare_get(httpx.URL(self._base + path_of(name))))
+        if isinstance(received, Failure):
+            return Outcome(0, {}, b"", received, None)
+        response, body = received
+        if response.status_code >= 300:
+            return self._refusal(response, body)
+        if response.status_code == _PENDING:
+            return Outcome(_PENDING, self._passed_on(response), b"", None, None)
+        return self._answer(response, body)
 
     async def aclose(self) -> None:
         """Close the connection pool."""
@@ -239,6 +257,10 @@ class Upstream:
             content=request.body,
             extensions=self._extensions,
         )
+
+    def _prepare_get(self, url: httpx.URL) -> httpx.Request:
+        headers = self._key.authorization()
+        return httpx.Request("GET", url, headers=headers, extensions=self._extensions)
 
     def _answer(self, response: httpx.Response, body: bytes) -> Outcome:
         try:
