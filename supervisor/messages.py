@@ -1,4 +1,4 @@
-"""The words of the system: what goes into the broker and what comes out. All frozen.
+"""The words of the system: what goes into the broker and what comes out. All values are frozen.
 
 Layers above and below speak these and know nothing else of each other.
 """
@@ -6,11 +6,11 @@ Layers above and below speak these and know nothing else of each other.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 JsonValue = None | bool | int | float | str | list[Any] | dict[str, Any]
 """A value that survives JSON; nested values are JSON too."""
@@ -103,6 +103,32 @@ class Cost:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An answer that the API has promised; it is to be fetched.
+
+    Attributes:
+        id: What it is fetched by.
+        since: Unix time at which it was promised, in seconds.
+    """
+
+    id: str
+    since: float
+
+
+class Deferral(Protocol):
+    """Keeps what was promised to one question, so that nobody asks it again."""
+
+    @property
+    def promise(self) -> Promise | None:
+        """The promise on record; None while there is none."""
+        ...
+
+    def keep(self, promise: Promise) -> Awaitable[None]:
+        """Write it down; returns when it is durable, before anybody fetches the answer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One thing to ask of the API.
@@ -119,6 +145,8 @@ class Request:
         max_output: Most answer tokens asked for (reasoning is not bounded by it); None if unsaid.
         headers: Extra request headers, such as `x-grok-conv-id`.
         job: Id of the job it belongs to; empty for gateway calls.
+        deferred: Keeps the API's promise where the answer may be fetched later; None where it is
+            waited for. Only for whole chat completions.
     """
 
     id: str
@@ -132,6 +160,7 @@ class Request:
     max_output: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     job: str = ""
+    deferred: Deferral | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,8 @@ class Admission:
         if self._money:
             entry.cost = self._money.cost(account, request)
             wait = self._money.shortage(account, entry.cost)
-            if wait is not None:
+            # What was promised is paid for already.
+            if wait is not None and not _is_promised(request):
                 raise budget_spent(request.traffic_class, wait)
         if request.deadline is not None:
             self._check_deadline(account, request.deadline, tokens)
@@ -113,7 +114,7 @@ class Admission:
         if largest is None:
             return 0
         prompt = account.estimator.prompt(len(request.body))
-        if prompt > largest:
+        if prompt > largest and not _is_promised(request):
             raise RequestTooLarge(
                 f"the prompt has about {prompt} tokens, a whole window holds {largest}",
                 hint="shorten the prompt or raise the tokens limit in quota.limits",
@@ -137,3 +138,7 @@ class Admission:
         )
         # What hangs on an event may come at once.
         return 0.0 if at == float("inf") else min(at - now, _A_DAY)
+
+
+def _is_promised(request: Request) -> bool:
+    return request.deferred is not None and request.deferred.promise is not None

@@ -8,15 +8,17 @@ import structlog
 
 from supervisor.broker.account import Account
 from supervisor.broker.entry import Entry
+from supervisor.broker.errand import Errand
 from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
-from supervisor.ledger.attempt import Settlement
+from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Ledger
 from supervisor.ledger.prices import Prices, ticks
-from supervisor.messages import Usage
+from supervisor.messages import Priority, Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.failures import Failure, FailureKind
+from supervisor.upstream.outcome import Outcome
 
 _log = structlog.get_logger("supervisor.broker")
 
@@ -112,8 +114,6 @@ class Books:
         attempt = entry.attempt
         if attempt is None:
             return
-        entry.attempt = None
-        self.under_way -= 1
         now = self._clock.monotonic()
         account = self.accounts[entry.request.traffic_class]
         if usage is not None:
@@ -121,18 +121,61 @@ class Books:
         cost = 0 if usage is None else ticks(usage.cost)
         self._quota.pay(entry.owner, reserved=entry.cost, actual=cost, granted=attempt.granted)
         tokens = self._count(entry, account, failure=failure, usage=usage)
-        self._quota.settle(entry.owner, reserved=attempt.tokens, actual=tokens, now=now)
+        self._quota.settle(entry.owner, reserved=entry.tokens, actual=tokens, now=now)
         outcome = outcome or ("answered" if failure is None else failure.kind.value)
         latency = now - entry.granted_at
-        self._ledger.settle(attempt, Settlement(status, outcome, usage, latency, tokens))
+        self._end(entry, attempt, Settlement(status, outcome, usage, latency, tokens))
         self._teach(entry, account, failure=failure, now=now)
+
+    def _end(self, entry: Entry, attempt: Attempt, settlement: Settlement) -> None:
+        """An attempt is over: write down how."""
+        entry.attempt = None
+        self.under_way -= 1
+        self._ledger.settle(attempt, settlement)
         _log.debug(
             "broker.attempt_settled",
             request=entry.request.id,
-            outcome=outcome,
-            status=status,
-            latency=latency,
+            outcome=settlement.outcome,
+            status=settlement.status,
+            latency=settlement.latency,
         )
+
+    # -- answers that are fetched later -----------------------------------------------------------
+
+    def promised(self, entry: Entry, errand: Errand, outcome: Outcome) -> None:
+        """An attempt has brought a promise: what it has reserved stays so until the answer."""
+        attempt = entry.attempt
+        assert attempt is not None
+        latency = self._clock.monotonic() - entry.granted_at
+        settlement = Settlement(outcome.status, "deferred", None, latency, entry.tokens)
+        self._end(entry, attempt, settlement)
+        self.let_in(entry, outcome.headers)
+        _move(entry, errand)
+
+    def hold(self, entry: Entry, errand: Errand) -> None:
+        """Reserve what an answer is likely to use that was promised to an earlier request."""
+        self._quota.hold(entry.owner, entry.tokens)
+        if self._quota.budgets is not None:
+            now = self._clock.monotonic()
+            self._quota.budgets.take(entry.owner, entry.cost, now, priority=Priority.URGENT)
+        _move(entry, errand)
+
+    def reclaim(self, entry: Entry, errand: Errand) -> None:
+        """The promised answer is there: the attempt that has it is settled with all of it."""
+        entry.tokens, entry.cost = errand.tokens, errand.cost
+        errand.tokens = errand.cost = 0
+
+    def release(self, entry: Entry) -> None:
+        """A promised answer is not waited for any more; its tokens may have been used just now."""
+        errand = entry.errand
+        if errand is None:
+            return
+        now = self._clock.monotonic()
+        self._quota.settle(entry.owner, reserved=errand.tokens, actual=errand.tokens, now=now)
+        self._quota.pay(entry.owner, reserved=errand.cost, actual=0, granted=0.0)
+        errand.tokens = errand.cost = 0
+
+    # -- what an attempt's end tells ---------------------------------------------------------------
 
     def _count(
         self, entry: Entry, account: Account, *, failure: Failure | None, usage: Usage | None
@@ -194,3 +237,9 @@ class Books:
             until = round(pause.opens_at() - now, 3)
             _log.warning("broker.api_down", until=until, text=failure.text)
             self.on_down()
+
+
+def _move(entry: Entry, errand: Errand) -> None:
+    """From here on the errand has the reservation, and attempts need none."""
+    errand.tokens, errand.cost = entry.tokens, entry.cost
+    entry.tokens = entry.cost = 0

@@ -20,6 +20,7 @@ from supervisor.broker.account import Account
 from supervisor.broker.admission import Admission
 from supervisor.broker.again import Repetition
 from supervisor.broker.books import CANCELLED, Books
+from supervisor.broker.deferred import Deferring
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
@@ -29,7 +30,7 @@ from supervisor.broker.restore import restore_windows
 from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.stops import Stops
-from supervisor.broker.verdict import final_error
+from supervisor.broker.verdict import Again, final_error
 from supervisor.broker.view import class_snapshot, why
 from supervisor.clock import Clock
 from supervisor.errors import Draining, KeyUnusable, RequestError, UpstreamUnavailable
@@ -107,6 +108,7 @@ class Broker:
             clock=clock,
             redact=upstream.redact,
         )
+        self._deferring = Deferring(upstream, books=self._books, clock=clock)
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
         self._left = anyio.Event()
@@ -139,17 +141,28 @@ class Broker:
     async def ask(self, request: Request) -> Reply:
         """Queue a request, send it when it may go, and return its answer.
 
-        Cancelling frees its place at once; an attempt already sent stays counted.
+        Cancelling frees its place at once; an attempt already sent stays counted. With `deferred`
+        the answer is fetched later, where the API can do that.
 
         Raises:
             RequestError: No answer; the class says why.
+            Exception: What the API has promised could not be written down.
         """
         entry = self._enter(request)
         account = self._accounts[request.traffic_class]
         try:
             while True:
                 await self._granted(entry)
-                outcome = await self._upstream.send(request)
+                outcome = (
+                    await self._upstream.send(request)
+                    if entry.errand is None
+                    else await self._deferring.attempt(entry, entry.errand)
+                )
+                if isinstance(outcome, Again):
+                    self._requeue(entry, outcome)
+                    # What it waits for until then is its answer, and not its turn.
+                    entry.since += outcome.delay
+                    continue
                 self._books.settle(
                     entry, outcome.status, failure=outcome.failure, usage=outcome.usage
                 )
@@ -228,6 +241,7 @@ class Broker:
     def _enter(self, request: Request) -> Entry:
         """Take a place in the queue, or refuse at once with the reason."""
         entry = self._admission.admit(request)
+        self._deferring.begin(entry)
         self._entries[request.id] = entry
         self._dispatcher.submit(entry)
         return entry
@@ -276,16 +290,12 @@ class Broker:
             now=self._clock.monotonic(),
             outdated=self._halt.outdated(entry.granted_at),
         )
-        if again is not None and self._stops.draining:
-            raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
         if again is None:
             error = final_error(failure, body, content_type)
             if failure.kind in HALTING:
                 self._stop_sending(failure, body, content_type)
             raise error
-        halted = self._halt.error(self._clock.monotonic(), entry.request.id)
-        if halted is not None:
-            raise halted
+        self._requeue(entry, again)
         _log.info(
             "broker.attempt_retried",
             request=entry.request.id,
@@ -293,6 +303,14 @@ class Broker:
             delay=round(again.delay, 3),
             text=failure.text,
         )
+
+    def _requeue(self, entry: Entry, again: Again) -> None:
+        """Queue a request again whose attempt has ended, or tell why it does not go on."""
+        if self._stops.draining:
+            raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
+        halted = self._halt.error(self._clock.monotonic(), entry.request.id)
+        if halted is not None:
+            raise halted
         self._dispatcher.retry(entry, again.delay, behind=again.behind)
 
     def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
@@ -310,6 +328,7 @@ class Broker:
     def _leave(self, entry: Entry) -> None:
         """Free the place; an attempt under way was cancelled and stays counted."""
         self._books.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
+        self._books.release(entry)
         self._halt.ended(entry.request.id)
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
@@ -425,4 +444,6 @@ class Broker:
 
 
 def _is_of(owner: int, entry: Entry) -> bool:
-    return entry.owner == owner
+    """Whether a request is of a class, and needs money: fetching an answer does not."""
+    promised = entry.errand is not None and entry.errand.promise is not None
+    return entry.owner == owner and not promised

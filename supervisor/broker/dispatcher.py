@@ -105,7 +105,7 @@ class Dispatcher:
         permitted = pacer is not None and pacer.permission
         result = self.scheduler.round(now, most=_BATCH, paced=permitted)
         for entry in result.expired:
-            waited = now - entry.since + entry.waited
+            waited = max(0.0, now - entry.since) + entry.waited
             entry.give_up(
                 DeadlineExceeded(f"given up after {waited:.1f} s in the queue: its deadline passed")
             )

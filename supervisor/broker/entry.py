@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from supervisor.broker.errand import Errand
 from supervisor.errors import RequestError
 from supervisor.ledger.attempt import Attempt
 from supervisor.messages import Request
@@ -17,6 +18,7 @@ class Entry(Ticket):
         request: What is asked.
         attempt: The attempt under way, None between attempts.
         asked_at: Monotonic seconds at which it came.
+        errand: How far it has come where its answer is fetched later; None where it is not.
         granted_at: Monotonic seconds of the last grant.
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
@@ -30,6 +32,7 @@ class Entry(Ticket):
         "_grant",
         "asked_at",
         "attempt",
+        "errand",
         "granted_at",
         "looks",
         "refusals",
@@ -44,6 +47,7 @@ class Entry(Ticket):
         super().__init__(request.id, owner=owner, priority=priority, tokens=tokens)
         self.request = request
         self.attempt: Attempt | None = None
+        self.errand: Errand | None = None
         self.asked_at = 0.0
         self.granted_at = 0.0
         self.waited = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from supervisor.quota.block import Obstacle
 from supervisor.quota.budgets import BudgetSnapshot
 from supervisor.quota.snapshot import QuotaSnapshot
 
@@ -18,7 +19,7 @@ class Why:
         place: 1 for the first in line.
         urgent_ahead: Requests before it that are more urgent.
         obstacle: What stands in the way: `window`, `reserve`, `ceiling`, `concurrency`, `burst`,
-            `pace`, `pause`, `retry`, `budget` or `turn`.
+            `pace`, `pause`, `retry`, `deferred`, `budget` or `turn`.
         detail: The obstacle in words.
         waited: Seconds so far.
         expected: Seconds until it is expected to go; None when that hangs on an event.
@@ -34,6 +35,8 @@ class Why:
     expected: float | None
 
     def __str__(self) -> str:
+        if self.obstacle == Obstacle.DEFERRED:
+            return f"{self.detail}; looked for again in {self.expected or 0.0:.1f} s"
         urgent = f", {self.urgent_ahead} more urgent" if self.urgent_ahead else ""
         place = "first in line" if self.place == 1 else f"{self.place - 1} ahead{urgent}"
         expected = "" if self.expected is None else f"; expected to go in {self.expected:.1f} s"

@@ -19,12 +19,17 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
         entry: A waiting or delayed entry.
         now: Monotonic seconds.
     """
-    waited = now - entry.since + entry.waited
+    waited = max(0.0, now - entry.since) + entry.waited
     request = entry.request
+    promise = None if entry.errand is None else entry.errand.promise
     if entry.state is TicketState.DELAYED:
-        detail = f"retry {entry.retries} waits for its turn"
+        detail, obstacle = f"retry {entry.retries} waits for its turn", Obstacle.RETRY
+        if promise is not None and not entry.retries:
+            detail, obstacle = f"waits for the deferred answer {promise.id}", Obstacle.DEFERRED
         expected: float | None = max(0.0, entry.not_before - now)
-        return Why(request.id, request.traffic_class, 1, 0, "retry", detail, waited, expected)
+        return Why(
+            request.id, request.traffic_class, 1, 0, obstacle.value, detail, waited, expected
+        )
     place = dispatcher.scheduler.place(entry)
     block = _obstacle(dispatcher, entry, place, now=now)
     expected = _expected(dispatcher, entry, place, now=now)
@@ -36,7 +41,7 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
         place.ahead + 1,
         place.urgent,
         block.obstacle.value,
-        block.detail,
+        block.detail + (f", to fetch the deferred answer {promise.id}" if promise else ""),
         waited,
         expected,
     )

@@ -36,7 +36,8 @@ class Settlement:
 
     Attributes:
         status: HTTP status, 0 when no response came.
-        outcome: `answered`, or the kind of failure, or `cancelled`.
+        outcome: `answered`, or the kind of failure, or `cancelled`; `deferred` where an answer was
+            promised, `pending` where it was looked for too early.
         usage: Tokens and price; None when the API did not say.
         latency: Seconds from grant to end.
         tokens: Tokens that count against the limits.

@@ -17,6 +17,7 @@ class Obstacle(StrEnum):
     PACE = "pace"
     PAUSE = "pause"
     RETRY = "retry"
+    DEFERRED = "deferred"
     TURN = "turn"
     BUDGET = "budget"
 

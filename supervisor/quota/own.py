@@ -64,7 +64,8 @@ class OwnPart:
                 return _ceiling(ceiling, 1)
         for ceiling_tokens in self.ceilings_tokens:
             ceiling_tokens.expire(now)
-            if ceiling_tokens.used + tokens > ceiling_tokens.amount:
+            # What needs none goes also where too many are used: it may be what sets them free.
+            if tokens and ceiling_tokens.used + tokens > ceiling_tokens.amount:
                 return _ceiling(ceiling_tokens, tokens)
         return None
 

@@ -315,10 +315,19 @@ class Quota:
         """Teach the reserves: the class found its room ready, or a window made it wait."""
         for room in self._requests:
             room.found(owner, 1, ready=ready or room.available(owner) >= 1)
-        for room in self._tokens:
+        # What needs no tokens, such as fetching an answer, says nothing of how many are needed.
+        for room in self._tokens if tokens else ():
             room.found(owner, tokens, ready=ready or room.available(owner) >= tokens)
 
     # -- after sending ----------------------------------------------------------------------------
+
+    def hold(self, owner: int, tokens: int) -> None:
+        """Reserve tokens for what was sent before, whether or not there is room for them."""
+        for room in self._tokens:
+            assert isinstance(room.window, TokenWindow)
+            room.window.reserve(tokens, owner)
+        for ceiling in self._accounts[owner].ceilings_tokens:
+            ceiling.reserve(tokens, owner)
 
     def settle(self, owner: int, *, reserved: int, actual: int, now: float) -> None:
         """Replace an attempt's token reservation by what it really used."""

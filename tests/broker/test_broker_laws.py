@@ -17,6 +17,7 @@ from supervisor.clock import LoopClock
 from supervisor.errors import RequestError
 from supervisor.messages import TrafficClass
 from supervisor.testing import VirtualLoop
+from tests.broker.deferrals import GONE, PENDING, Shelf, promised
 from tests.broker.desk import broker_of, most_within, request
 from tests.broker.ledgers import FULL_DISK, WatchedLedger
 from tests.upstream.api import BAD_KEY, BROKEN, CAPACITY, CUT, QUOTA, Answer, ScriptedApi
@@ -30,7 +31,11 @@ CLASSES = (
 )
 REJECTED = Answer(422, b"wrong types")
 USUAL = [Answer(), Answer(after=3.0), BROKEN, CAPACITY, CUT, QUOTA, REJECTED]
-ANSWERS = st.lists(st.sampled_from([*USUAL * 6, BAD_KEY]), max_size=5)
+ANSWERS = st.lists(st.sampled_from([*USUAL * 6, BAD_KEY, *[promised()] * 6]), max_size=5)
+LOOKS = st.lists(st.sampled_from([*USUAL, *[PENDING] * 6, GONE, BAD_KEY]), max_size=5)
+"""What becomes of looking for an answer, whoever's it is."""
+LONGEST = 100_000.0
+"""Seconds in which all that was asked has ended, deferred answers included."""
 NAMES = st.sampled_from([one.name for one in CLASSES])
 TOLD = 1e-6
 """Seconds in which everybody hears what was decided; no timer of ours is as short."""
@@ -92,6 +97,7 @@ class BrokerMachine(RuleBasedStateMachine):
         answers=ANSWERS,
         deadline=st.none() | st.sampled_from([0.5, 20.0, 200.0]),
         priority=st.none() | st.sampled_from([0, 99]),
+        looks=st.none() | LOOKS,
     )
     def ask(
         self,
@@ -99,11 +105,15 @@ class BrokerMachine(RuleBasedStateMachine):
         answers: list[Answer],
         deadline: float | None,
         priority: int | None,
+        looks: list[Answer] | None,
     ) -> None:
         name = f"n{len(self.asked)}"
         self.api.will(name, *answers)
+        self.api.will("", *looks or ())
         self.classes[name] = traffic_class
-        asking = self._ask(name, traffic_class, deadline=deadline, priority=priority)
+        deferred = None if looks is None else Shelf()
+        fields = {"deadline": deadline, "priority": priority, "deferred": deferred}
+        asking = self._ask(name, traffic_class, **fields)
         self.asked[name] = self.loop.create_task(asking)
         self.wait(TOLD)
 
@@ -165,7 +175,7 @@ class BrokerMachine(RuleBasedStateMachine):
         try:
             self.broker.resume()
             self.ledger.slow, self.ledger.broken = 0.0, None
-            self.wait(7_200.0)
+            self.wait(LONGEST)
             assert all(task.done() for task in self.asked.values())
             # One that is cancelled before it ever ran has ended without a word.
             assert {name for name, _ in self.ends} == set(self.asked)

@@ -333,3 +333,41 @@ def test_a_restart_does_not_empty_a_ceiling_on_tokens() -> None:
     one.set_class(TrafficClass("code", ceiling=("1000 tokens / minute",)))
     one.restore_tokens(0, 1_000, at(-1.0))
     assert send(one, 1, tokens=500) == 0
+
+
+# -- what needs no tokens -------------------------------------------------------------------------
+
+
+def test_what_needs_no_tokens_teaches_nothing_about_them() -> None:
+    """However much goes that needs none, the reserves of tokens stay as they were."""
+    ones = [quota("1000 requests / 1s", "1000 tokens / minute") for _ in range(2)]
+    for one in ones:
+        one.set_class(TrafficClass("ceo", share=0.5))
+        for number in range(200):
+            one.settle(1, reserved=0, actual=40, now=at(number * 6.0))
+            one.open(at(number * 6.0))
+        one.hold(0, 1_000)
+        one.open(at(1_195.0))
+        for _ in range(200):
+            one.found(1, 40, ready=False)
+    for _ in range(1_000):
+        ones[0].found(1, 0, ready=True)
+    for one in ones:
+        one.settle(0, reserved=1_000, actual=0, now=at(1_200.0))
+        one.open(at(1_200.0))
+        one.fill(1)
+    kept = [one.snapshot(at(1_200.0)).windows[1].reserved["ceo"] for one in ones]
+    assert kept[0] == kept[1] > 0.0
+
+
+def test_what_was_sent_before_is_held_without_asking() -> None:
+    """Tokens are held beyond what is free; what needs none goes all the same."""
+    one = quota("1000 tokens / minute")
+    one.set_class(TrafficClass("code", ceiling=("500 tokens / minute",)))
+    one.hold(0, 1_200)
+    assert one.snapshot(at(0.0)).windows[0].used == 1_200
+    assert obstacle(one, now=0.0, tokens=1)[0] is Obstacle.WINDOW
+    assert send(one, 2, tokens=0) == 2
+    one.settle(0, reserved=1_200, actual=100, now=at(1.0))
+    assert send(one, 5, now=1.0, tokens=200) == 2
+    assert obstacle(one, now=1.0, tokens=200)[0] is Obstacle.CEILING
