@@ -24,7 +24,7 @@ import anyio.to_thread
 import structlog
 
 from supervisor.errors import StoreError
-from supervisor.jobs.answers import Answer
+from supervisor.jobs.answers import Answer, Record, read_record
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -39,7 +39,8 @@ log = structlog.get_logger("supervisor.jobs")
 # our source code, and under the same executor.
 _VERSION = "1"
 _EXECUTOR = "local"
-_STEP = "ask"
+_ANSWERED = "ask"
+_PROMISED = "defer"
 _THREADS = 16
 _DBOS_LOGGER = "dbos"
 
@@ -110,16 +111,16 @@ class Engine:
         """
         await _outside(self._running().begin(workflow_id))
 
-    async def recorded(self, workflow_id: str) -> tuple[list[Answer], int]:
-        """Read the answers recorded in a workflow.
+    async def recorded(self, workflow_id: str) -> tuple[list[Record], int]:
+        """Read the answers and promises recorded in a workflow.
 
         Returns:
-            The answers, oldest first, and the last position that is taken.
+            What is on record, oldest first, and the last position that is taken.
         """
         steps = await _outside(self._running().dbos.list_workflow_steps_async(workflow_id))
-        answers = [Answer.from_record(step["output"]) for step in steps]
+        records = [read_record(step["output"]) for step in steps]
         last = max((step["function_id"] for step in steps), default=0)
-        return [answer for answer in answers if answer is not None], last
+        return [record for record in records if record is not None], last
 
     def recorder(self, *, skip: int) -> Recorder:
         """Make what writes down the answers of the workflow whose body calls this.
@@ -196,9 +197,10 @@ class Recorder:
         self._dbos = dbos
         self._context = contextvars.copy_context()
 
-    async def record(self, answer: Answer) -> None:
-        """Write an answer down; returns when it is durable."""
-        write = self._dbos.run_step_async({"name": _STEP}, _same, answer.to_record())
+    async def record(self, record: Record) -> None:
+        """Write an answer or a promise down; returns when it is durable."""
+        name = _ANSWERED if isinstance(record, Answer) else _PROMISED
+        write = self._dbos.run_step_async({"name": name}, _same, record.to_record())
         await asyncio.create_task(write, context=self._context.copy())
 
 

@@ -9,18 +9,45 @@ from typing import Protocol
 import anyio
 
 from supervisor.errors import JobCancelled
-from supervisor.jobs.answers import Answer, Answers
+from supervisor.jobs.answers import Answer, Answers, Owed, Record
 from supervisor.jobs.job import Job
 from supervisor.jobs.slots import Slots
-from supervisor.messages import JsonValue
+from supervisor.messages import Deferral, JsonValue, Promise
 
 
 class Recorder(Protocol):
-    """Writes answers down."""
+    """Writes answers and promises down."""
 
-    async def record(self, answer: Answer) -> None:
-        """Return when the answer is durable."""
+    async def record(self, record: Record) -> None:
+        """Return when it is durable."""
         ...
+
+
+class Claim:
+    """One question's hold on what the API has promised it; implements `Deferral`.
+
+    Args:
+        digest: Identifies the question.
+        promise: What is on record; None for nothing.
+        write: Writes down what is promised.
+    """
+
+    def __init__(
+        self, digest: str, promise: Promise | None, write: Callable[[Record], Awaitable[None]]
+    ) -> None:
+        self._digest = digest
+        self._promise = promise
+        self._write = write
+
+    @property
+    def promise(self) -> Promise | None:
+        """The promise on record; None while there is none."""
+        return self._promise
+
+    async def keep(self, promise: Promise) -> None:
+        """Write it down; returns when it is durable."""
+        await self._write(Owed(self._digest, promise))
+        self._promise = promise
 
 
 class Seat:
@@ -139,7 +166,7 @@ class JobRun:
 
     @property
     def failure(self) -> Exception | None:
-        """Why an answer could not be written down; what the handler made of it means nothing."""
+        """Why something could not be written down; what the handler made of it means nothing."""
         return self._failure
 
     async def record(self, digest: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
@@ -158,20 +185,45 @@ class JobRun:
             JobCancelled: The run is over; whoever calls has outlived it.
             TypeError: The answer is no JSON value.
         """
+        return await self.claim(digest, lambda _: call())
+
+    async def claim(
+        self, digest: str, call: Callable[[Deferral], Awaitable[JsonValue]]
+    ) -> JsonValue:
+        """Like `record`, for an answer that may be promised first and fetched later.
+
+        Args:
+            digest: Identifies the question.
+            call: Asks it, or fetches what is promised; it is given what keeps the promise. When it
+                raises, the promise stays on record, to be fetched by whoever asks again.
+
+        Raises:
+            JobCancelled: See `record`; so with `TypeError`.
+        """
         if self._over:
             raise JobCancelled(f"job {self.id}: this run of it is over, nothing can be recorded")
         found = self._answers.take(digest)
         if found is not None:
             return found.value
-        answer = Answer.make(digest, await call())
+        claim = Claim(digest, self._answers.take_promise(digest), self._write)
+        try:
+            value = await call(claim)
+        except BaseException:
+            if claim.promise is not None:
+                self._answers.put_back(digest, claim.promise)
+            raise
+        answer = Answer.make(digest, value, promise=claim.promise)
+        await self._write(answer)
+        return answer.value
+
+    async def _write(self, record: Record) -> None:
         # It is paid for by now: it gets written down even when the job is being cancelled.
         with anyio.CancelScope(shield=True):
             try:
-                await self._recorder.record(answer)
+                await self._recorder.record(record)
             except Exception as error:
                 self._failure = error
                 raise
-        return answer.value
 
     @asynccontextmanager
     async def released(self) -> AsyncGenerator[None, None]:

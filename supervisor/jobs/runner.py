@@ -19,7 +19,7 @@ import structlog
 from supervisor.clock import Clock
 from supervisor.errors import StoreError, UnknownJob
 from supervisor.jobs import table
-from supervisor.jobs.answers import Answer, Answers
+from supervisor.jobs.answers import Answers, Record
 from supervisor.jobs.engine import Engine
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun, Recorder, Seat
@@ -177,15 +177,15 @@ class Runner:
         assert live.grant is not None
         grant = live.grant
         log.info("jobs.job_started", job=grant.job.id, role=grant.job.role, run=grant.job.runs)
-        answers, taken = await self._recorded(grant.job)
+        records, taken = await self._recorded(grant.job)
         recorder = self._engine.recorder(skip=taken)
         while True:
-            verdict = await self._run_once(grant, answers=answers, recorder=recorder, live=live)
+            verdict = await self._run_once(grant, records=records, recorder=recorder, live=live)
             if isinstance(verdict, Crashed):
                 grant = await self._crashed(grant, verdict)
                 if verdict.ending is not None:
                     return await self._end(grant.job, verdict.ending)
-                answers, _ = await self._recorded(grant.job)
+                records, _ = await self._recorded(grant.job)
             elif isinstance(verdict, Ending):
                 return await self._end(grant.job, verdict)
             else:
@@ -193,9 +193,9 @@ class Runner:
                 await anyio.lowlevel.checkpoint()
 
     async def _run_once(
-        self, grant: _Grant, *, answers: list[Answer], recorder: Recorder, live: _Live
+        self, grant: _Grant, *, records: list[Record], recorder: Recorder, live: _Live
     ) -> Verdict:
-        run = JobRun(grant.job, answers=Answers(answers), recorder=recorder, seat=grant.seat)
+        run = JobRun(grant.job, answers=Answers(records), recorder=recorder, seat=grant.seat)
         try:
             return judge_result(await self._execute(run))
         except asyncio.CancelledError as error:
@@ -246,11 +246,11 @@ class Runner:
                 self._on_end(ended)
         return status
 
-    async def _recorded(self, job: Job) -> tuple[list[Answer], int]:
+    async def _recorded(self, job: Job) -> tuple[list[Record], int]:
         """What this job's runs have recorded, retried ones included; and the last position."""
         if job.runs <= 1:
             return [], 0
-        answers: list[Answer] = []
+        records: list[Record] = []
         last = 0
         for retry in range(job.retries + 1):
             workflow_id = _workflow_id(job.id, retry)
@@ -259,8 +259,8 @@ class Runner:
                 # Cancelled a moment ago, and perhaps still writing down its last answer.
                 await earlier.over.wait()
             found, last = await self._engine.recorded(workflow_id)
-            answers += found
-        return answers, last
+            records += found
+        return records, last
 
     def _fail(self, workflow_id: str, error: Exception) -> None:
         # Its first line only: a database's error goes on with the values of the statement.

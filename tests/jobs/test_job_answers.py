@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.jobs.answers import Answer, Answers
+from supervisor.jobs.answers import Answer, Answers, Owed, Record, read_record
+from supervisor.messages import Promise
 
 digests = st.sampled_from(["a", "b", "c"])
 values = st.recursive(
@@ -37,7 +39,7 @@ def test_order_does_not_matter(order: list[str]) -> None:
     pool = Answers(Answer(digest, digest) for digest in ("a", "b", "c", "c"))
     assert [getattr(pool.take(digest), "value", None) for digest in order] == order
     assert len(pool) == 0
-    assert repr(pool) == "<Answers unused=0>"
+    assert repr(pool) == "<Answers unused=0 owed=0>"
 
 
 @settings(max_examples=25)
@@ -68,3 +70,58 @@ def test_what_is_no_answer_is_passed_over() -> None:
     assert [Answer.from_record(record) for record in (None, "text", {}, {"digest": 1})] == [
         None
     ] * 4
+
+
+# -- promises -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50)
+@given(
+    owed=st.lists(digests, max_size=8),
+    ends=st.lists(st.integers(0, 7), unique=True),
+    seed=st.randoms(),
+)
+def test_a_promise_is_good_until_its_answer(owed: list[str], ends: list[int], seed: Random) -> None:
+    """Of the promises on record those without an answer are handed out, each once."""
+    promises = [Owed(digest, Promise(f"p{number}", 1.0)) for number, digest in enumerate(owed)]
+    kept = [promises[number] for number in ends if number < len(promises)]
+    answers = [Answer(one.digest, "ok", one.promise.id) for one in kept]
+    records: list[Record] = [*promises, *answers]
+    seed.shuffle(records)
+    pool = Answers(records)
+    found = [promise.id for digest in owed if (promise := pool.take_promise(digest)) is not None]
+    assert sorted(found) == sorted({one.promise.id for one in promises if one not in kept})
+    assert all(pool.take_promise(digest) is None for digest in owed)
+    assert len(pool) == len(answers)
+
+
+def test_a_promise_that_is_put_back() -> None:
+    """What could not be fetched is the next that is handed out to the same question."""
+    first, second = Promise("one", 1.0), Promise("two", 2.0)
+    pool = Answers([Owed("a", first), Owed("a", second)])
+    assert pool.take_promise("b") is None
+    assert pool.take_promise("a") == first
+    pool.put_back("a", first)
+    assert repr(pool) == "<Answers unused=0 owed=2>"
+    assert [pool.take_promise("a") for _ in range(3)] == [first, second, None]
+
+
+def test_every_record_is_read_as_what_it_was() -> None:
+    """Answers, with and without a promise, and promises survive the record."""
+    records: list[Record] = [
+        Answer("a", None),
+        Answer("a", "\ud83d", "one"),
+        Answer("a", [1], "one"),
+        Owed("a", Promise("one", 1.5)),
+    ]
+    stored = [json.loads(json.dumps(record.to_record())) for record in records]
+    assert [read_record(record) for record in stored] == records
+    # An earlier version, which knows no promises, must not take one for an answer.
+    assert Answer.from_record(stored[3]) is None
+
+
+def test_what_is_no_promise_is_passed_over() -> None:
+    """A record that nobody here wrote is no promise either."""
+    strange: list[object] = [None, "text", {}, {"owed": 1}, {"owed": "a", "promise": 2}]
+    assert [Owed.from_record(record) for record in strange] == [None] * 5
+    assert Owed.from_record({"owed": "a", "promise": "one"}) == Owed("a", Promise("one", 0.0))
