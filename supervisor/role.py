@@ -185,7 +185,8 @@ class Context(Protocol):
             schema: Answer with this pydantic model, by structured output.
             system: Instructions put in front.
             model: Another model than the configured one.
-            options: Further fields of the chat-completions body (`tools`, `temperature` …).
+            options: Further fields of the chat-completions body (`tools`, `temperature` …);
+                `deferred` goes before the role's own.
 
         Raises:
             RequestError: No answer; its class says why.
@@ -233,6 +234,8 @@ class Role(ABC, Generic[Input, Output]):
         priority: 0 (most urgent) to 99.
         share: Guaranteed part of every quota window, 0 to 1.
         concurrency: Most jobs at once.
+        deferred: Whether `ask` may let the API answer later, where it can; for work that nobody
+            waits for.
     """
 
     name: ClassVar[str] = ""
@@ -240,6 +243,7 @@ class Role(ABC, Generic[Input, Output]):
     priority: ClassVar[int] = Priority.MEDIUM
     share: ClassVar[float] = 0.0
     concurrency: ClassVar[int] = 4
+    deferred: ClassVar[bool] = False
 
     async def start(self) -> None:
         """Called once before the first job; a hook for opening what jobs share."""

@@ -265,8 +265,8 @@ class PriceSettings(_Table):
     double_from: Annotated[int, PlainValidator(value.whole_number(least=0))] = 200_000
 
 
-class RoleSettings(_Table):
-    """What a role may take; None leaves it to the role's own class.
+class PartSettings(_Table):
+    """What a role or a client may take; None leaves it to what it says itself.
 
     Attributes:
         priority: 0 (most urgent) to 99.
@@ -288,7 +288,17 @@ class RoleSettings(_Table):
     at_budget_end: Annotated[_AtEnd, PlainValidator(value.one_of("wait", "refuse"))] | None = None
 
 
-class ClientSettings(RoleSettings):
+class RoleSettings(PartSettings):
+    """What a role may take, and how it asks; None leaves it to the role's own class.
+
+    Attributes:
+        deferred: Whether the answers of its jobs may be fetched later.
+    """
+
+    deferred: _Truth | None = None
+
+
+class ClientSettings(PartSettings):
     """What a program may take that comes in through the gateway.
 
     Attributes:
@@ -434,8 +444,8 @@ class Settings(_Table):
             kind: Which tables to look into.
             defaults: What a role's class says; it holds where the table says nothing.
         """
-        tables: Mapping[str, RoleSettings] = self.roles.named if kind == "role" else self.clients
-        table = tables.get(name, RoleSettings())
+        tables: Mapping[str, PartSettings] = self.roles.named if kind == "role" else self.clients
+        table = tables.get(name, PartSettings())
         base = defaults or TrafficClass(name)
         ceiling = None if table.ceiling is None else tuple(map(str, table.ceiling))
         return replace(

@@ -157,4 +157,5 @@ _ATTRIBUTES: Mapping[str, tuple[str, Callable[[object], bool]]] = {
         "a whole number from 1 up",
         lambda value: _is_whole(value, least=1, most=math.inf),
     ),
+    "deferred": ("true or false", lambda value: isinstance(value, bool)),
 }

@@ -21,7 +21,7 @@ from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
 from supervisor.memory.words import Hit, Index
-from supervisor.messages import Cost, JsonValue, Reply, Request, Usage
+from supervisor.messages import Cost, Deferral, JsonValue, Reply, Request, Usage
 from supervisor.role import Answer, Colleague, Log, Message
 from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
 from supervisor.upstream.sse import EventSplitter
@@ -89,6 +89,7 @@ class JobContext:
         priority: 0 (most urgent) to 99, own or inherited.
         state: The role's memory.
         folder: The role's own folder.
+        deferred: Whether its answers may be fetched later.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class JobContext:
         priority: int,
         state: MutableMapping[str, JsonValue],
         folder: Path,
+        deferred: bool = False,
     ) -> None:
+        self._deferred = deferred
         self._run = run
         self._means = means
         self._priority = priority
@@ -206,17 +209,19 @@ class JobContext:
         **options: Any,
     ) -> Answer | Model:
         """Ask the model; see `supervisor.Context.ask`."""
+        # How the answer comes is no part of the question: what is on record is found either way.
+        deferred = bool(options.pop("deferred", self._deferred))
         body = chat_body(
             prompt, model=model or self._means.model, system=system, schema=schema, options=options
         )
-        answer = await self._send(body)
+        answer = await self._send(body, deferred=deferred)
         if schema is None:
             return answer
         try:
             return schema.model_validate_json(answer.text)
         except ValidationError as error:
             again = [*body["messages"], answer.message, _correction(error)]
-        answer = await self._send({**body, "messages": again})
+        answer = await self._send({**body, "messages": again}, deferred=deferred)
         try:
             return schema.model_validate_json(answer.text)
         except ValidationError as error:
@@ -225,22 +230,24 @@ class JobContext:
                 hint="simplify the schema or ask for less at once",
             ) from error
 
-    async def _send(self, body: dict[str, Any]) -> Answer:
+    async def _send(self, body: dict[str, Any], *, deferred: bool) -> Answer:
         asked = False
 
-        async def call() -> JsonValue:
+        async def call(claim: Deferral) -> JsonValue:
             nonlocal asked
-            reply = await self._patiently(partial(self._ask_once, body))
+            # What was promised once is fetched, also where nothing is deferred any more.
+            deferral = claim if deferred or claim.promise is not None else None
+            reply = await self._patiently(partial(self._ask_once, body, deferral))
             asked = True
             return reply.json()
 
-        document = cast("dict[str, Any]", await self._run.record(digest(body), call))
+        document = cast("dict[str, Any]", await self._run.claim(digest(body), call))
         answer = answer_of(document)
         await self._charge(answer.usage, str(body["model"]), asked=asked)
         return answer
 
-    async def _ask_once(self, body: dict[str, Any]) -> Reply:
-        return await self._means.broker.ask(self._request(body, stream=False))
+    async def _ask_once(self, body: dict[str, Any], deferral: Deferral | None) -> Reply:
+        return await self._means.broker.ask(self._request(body, stream=False, deferred=deferral))
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask, and where the key is refused wait until it is mended: no job fails of that."""
@@ -256,7 +263,9 @@ class JobContext:
         if asked:
             await self._means.accounts.set_cost(self._run.id, self._cost)
 
-    def _request(self, body: dict[str, Any], *, stream: bool) -> Request:
+    def _request(
+        self, body: dict[str, Any], *, stream: bool, deferred: Deferral | None = None
+    ) -> Request:
         return Request(
             id=f"{self._run.id}-{uuid4().hex[:8]}",
             traffic_class=self._run.role,
@@ -266,6 +275,7 @@ class JobContext:
             priority=self._priority,
             headers={"x-grok-conv-id": self._run.id},
             job=self._run.id,
+            deferred=deferred,
         )
 
     async def stream(

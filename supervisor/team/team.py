@@ -242,6 +242,12 @@ class Team:
         configured = None if table is None else table.concurrency
         return configured or loaded.role_class.concurrency
 
+    def _is_deferred(self, loaded: LoadedRole) -> bool:
+        """Whether answers of a role's jobs may be fetched later."""
+        table = self._settings.roles.named.get(loaded.name)
+        configured = None if table is None else table.deferred
+        return loaded.role_class.deferred if configured is None else configured
+
     # -- by hand ----------------------------------------------------------------------------------
 
     async def start(self, name: str) -> None:
@@ -336,6 +342,7 @@ class Team:
                 priority=own if run.priority is None else run.priority,
                 state=member.state,
                 folder=self._states / run.role,
+                deferred=self._is_deferred(member.loaded),
             )
             job = parse_input(instance.loaded, run.input)
             try:

@@ -15,6 +15,8 @@ from tests.acceptance.processes import ROOT, Process, simulator, supervisor
 # Real processes, several in a row: on a busy machine each needs seconds to start.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
+_TOKENS = ("prompt", "completion", "reasoning")
+
 WORKER = """
 from supervisor import Brief, Context, Role
 
@@ -22,6 +24,18 @@ from supervisor import Brief, Context, Role
 class Worker(Role[Brief, str]):
     async def handle(self, job: Brief, ctx: Context) -> str:
         return (await ctx.ask(job.task)).text
+"""
+
+
+PATIENT = """
+from supervisor import Context, Role
+
+
+class Patient(Role[str, str]):
+    deferred = True
+
+    async def handle(self, job: str, ctx: Context) -> str:
+        return (await ctx.ask(job)).text
 """
 
 
@@ -77,3 +91,36 @@ def test_a_killed_goal_goes_on_where_it_was(tmp_path: Path) -> None:
     # A plan, its tasks, a report; and again what no job had on record yet when it was killed: at
     # most `a` and `b`, whose answers had just come, or `c`.
     assert attempts <= 1 + len(needs) + 1 + 2
+
+
+def promised_at_least(process: Process, count: int) -> None:
+    """Wait until so many answers were promised, and that is on record."""
+    while process.log.read_text().count("broker.answer_deferred") < count:
+        process.wait_for("broker.answer_deferred")
+
+
+def test_a_killed_process_fetches_what_was_promised(tmp_path: Path) -> None:
+    """Answers in flight at a kill are fetched after it: nothing is posted, or paid, twice."""
+    (tmp_path / "roles").mkdir()
+    (tmp_path / "roles" / "patient.py").write_text(PATIENT)
+    asked = ["a", "b", "c"]
+    with simulator(tmp_path, "--latency", "1500ms") as api:
+        settings = (f"upstream.base_url={api.base}/v1",)
+        with supervisor(tmp_path, *settings) as process:
+            jobs = [
+                process.post("/api/jobs", {"role": "patient", "input": one})["id"] for one in asked
+            ]
+            promised_at_least(process, len(asked))
+            why = process.get("/health")["roles"]["patient"]["why"]
+            process.kill()
+        with supervisor(tmp_path, *settings) as process:
+            ended = ended_jobs(process, jobs)
+            usage = process.get("/api/usage")["usage"]
+            assert process.stop() == 0
+        posts = api.get("/_simulator/report")["attempts"]
+    assert "waits for the deferred answer" in why
+    assert [(one["status"], one["runs"]) for one in ended] == [("done", 2)] * 3
+    assert posts == len(asked)
+    tokens = sum(one["cost"]["tokens"] for one in ended)
+    assert [one["answered"] for one in usage] == [len(asked)]
+    assert sum(one[kind] for one in usage for kind in _TOKENS) == tokens > 0

@@ -78,6 +78,7 @@ WRONG: dict[str, tuple[Any, str]] = {
             "at_budget_end": ("stop", 'one of "wait", "refuse"'),
         }.items()
     },
+    "roles.NAME.deferred": ("later", "true or false"),
     "clients.NAME.token_env": ("1X", "the name of an environment variable"),
     "schedule[].cron": ("60 * * * *", 'five fields, "minute hour day month weekday"'),
     "schedule[].role": ("The CEO", "the name of a role"),

@@ -256,6 +256,7 @@ HANDLE = "    async def handle(self, job: str, ctx: Context) -> str: ...\n"
         ("    priority = 'high'\n" + HANDLE, 3, "got: 'high'"),
         ("    share: float = 1.5\n" + HANDLE, 3, "share to be a number from 0 to 1, got: 1.5"),
         (HANDLE + "    concurrency = 0\n", 4, "a whole number from 1 up, got: 0"),
+        (HANDLE + "    deferred = 'yes'\n", 4, "deferred to be true or false, got: 'yes'"),
         (
             "    name = 'Big Boss'\n" + HANDLE,
             3,

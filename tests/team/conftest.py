@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,12 +62,17 @@ def _events(text: str) -> bytes:
 
 @dataclass
 class House:
-    """A folder of roles and what it takes to run them."""
+    """A folder of roles and what it takes to run them.
+
+    Attributes:
+        settings: Further settings, as on the command line.
+    """
 
     folder: Path
     api: Api
     roles: Path
     index: Index | None = None
+    settings: Sequence[str] = ()
     broker: Broker = field(init=False)
 
     def write(self, name: str, code: str) -> None:
@@ -78,7 +83,8 @@ class House:
     async def open(self) -> AsyncGenerator[Team]:
         """Run the team with its jobs."""
         settings = load_settings(
-            environ={}, overrides=[f"roles.directory={self.roles}", "quota.enabled=false"]
+            environ={},
+            overrides=[f"roles.directory={self.roles}", "quota.enabled=false", *self.settings],
         )
         clock = SystemClock()
         self.broker = broker = Broker(

@@ -31,6 +31,7 @@ class Oracle(Role[Question, Verdict]):
     priority = Priority.HIGH
     share = 0.1
     concurrency = 2
+    deferred = True
 
     async def start(self) -> None:
         """Open what jobs share."""
@@ -41,6 +42,8 @@ class Oracle(Role[Question, Verdict]):
         assert_type(plain, Answer)
         tuned = await ctx.ask([{"role": "user", "content": job.text}], temperature=0, model="x")
         assert_type(tuned.text, str)
+        soon = await ctx.ask(job.text, deferred=False)
+        assert_type(soon, Answer)
         async for piece in ctx.stream(job.text, system="be brief"):
             assert_type(piece, str)
         result = await ctx.delegate("quality", {"diff": plain.text}, key="again")
