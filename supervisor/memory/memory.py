@@ -7,6 +7,7 @@ to be read.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -132,13 +133,26 @@ class Memory(Index):
             await anyio.sleep(self._sweep)
 
     async def _watch_these(self, folders: Sequence[str]) -> None:
-        async for changes in watchfiles.awatch(  # pyright: ignore[reportUnknownMemberType]
-            *folders, watch_filter=self._is_news, debounce=500, recursive=True
-        ):
-            paths = [Path(path) for _, path in changes]
-            for folder in folders:
-                if any(path.is_relative_to(folder) for path in paths):
-                    await self._refresh(folder, deep=False)
+        stop = threading.Event()
+        events = watchfiles.watch(
+            *folders,
+            watch_filter=self._is_news,
+            debounce=500,
+            recursive=True,
+            raise_interrupt=False,
+            stop_event=stop,
+        )
+        try:
+            # Abandoned on cancel: `awatch` would wait for its thread first, for up to five seconds.
+            following = partial(next, events, None)
+            run = partial(anyio.to_thread.run_sync, following, abandon_on_cancel=True)
+            while (changes := await run()) is not None:
+                paths = [Path(path) for _, path in changes]
+                for folder in folders:
+                    if any(path.is_relative_to(folder) for path in paths):
+                        await self._refresh(folder, deep=False)
+        finally:
+            stop.set()
 
     def _is_news(self, _: watchfiles.Change, path: str) -> bool:
         """Whether a change can matter: our own writing must not make us look again for ever."""

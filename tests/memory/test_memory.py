@@ -192,6 +192,7 @@ async def test_a_missing_folder_and_its_own_file_disturb_nothing(
             while True:
                 # Reading opens the file, and writes beside it; nothing must come of that.
                 await found(memory, "wheel")
+                await anyio.sleep(0.01)
         (after,) = await memory.sources()
         assert after.updated == before.updated
         tasks.cancel_scope.cancel()
