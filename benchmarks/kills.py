@@ -15,10 +15,11 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.launch import (
     KEY,
@@ -110,30 +111,59 @@ class Toll:
     seconds: float = 0.0
 
 
+class Killable(Protocol):
+    """A process, as far as it is needed to kill it."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        ...
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        ...
+
+
+Begin = Callable[[Sequence[str], Path, int], Killable]
+"""Starts `python -m supervisor` with some words, in a folder, with an open file as its stderr."""
+
+
+def begin_program(words: Sequence[str], folder: Path, errors: int) -> Killable:
+    """Start it as a program of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervisor", *words],
+        cwd=folder,
+        env=program_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+    )
+
+
+def program_environment() -> dict[str, str]:
+    """Its environment, with a key that is none."""
+    return {**python_environment(), "XAI_API_KEY": KEY}
+
+
 class _Victim:
     """The supervisor, started and killed at will.
 
     Args:
         folder: Where it runs.
         port: Where it listens.
+        begin: What starts it.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, begin: Begin) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "supervisor.log"
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begin = begin
+        self._process: Killable | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor", "run", "--config=config.toml"],
-                cwd=self._folder,
-                env={**python_environment(), "XAI_API_KEY": KEY},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+            words = ["run", "--config=config.toml"]
+            self._process = self._begin(words, self._folder, errors.fileno())
 
     def kill(self) -> None:
         assert self._process is not None
@@ -155,12 +185,13 @@ class _Victim:
             return False
 
 
-def endure(plan: Plan, folder: Path) -> Toll:
+def endure(plan: Plan, folder: Path, *, begin: Begin = begin_program) -> Toll:
     """Carry a plan out.
 
     Args:
         plan: What is to be endured.
         folder: An empty folder to work in.
+        begin: What starts the supervisor.
     """
     (folder / "roles").mkdir()
     (folder / "roles" / "steps.py").write_text(_ROLE.format(slots=plan.slots, asks=plan.asks))
@@ -170,7 +201,7 @@ def endure(plan: Plan, folder: Path) -> Toll:
     ) as api:
         port = free_port()
         (folder / "config.toml").write_text(_CONFIG.format(upstream=api.url, port=port))
-        victim = _Victim(folder, port)
+        victim = _Victim(folder, port, begin)
         began = time.perf_counter()
         toll = Toll()
         missing = _kill_again_and_again(plan, victim, api=api, toll=toll)

@@ -166,12 +166,12 @@ class Bench:
         while any(
             one["queued"] or one["in_flight"] for one in self.house.get("/api/queue")["classes"]
         ):
-            pass
+            self.house.wait_a_moment()
 
     def settled_arrivals(self) -> None:
         """Wait until what was under way to the API has arrived there and was answered."""
         while any(one["in_flight"] for one in self.house.get("/api/queue")["classes"]):
-            pass
+            self.house.wait_a_moment()
 
     def weigh(self) -> tuple[int, int]:
         """Open files of the house, and its bytes in memory."""

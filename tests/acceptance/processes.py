@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.forks import Fork, Order, can_fork, fork, run
+
 ROOT = Path(__file__).parents[2]
 KEY = "xai-test-not-a-real-key"
 _PORT = re.compile(r"port\W+(\d+)")
@@ -31,7 +33,7 @@ class Process:
         log: The file that its stderr goes to.
     """
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Fork
     base: str
     log: Path
 
@@ -54,11 +56,17 @@ class Process:
             lines = [line for line in self.log.read_text().splitlines() if mark in line]
             if lines:
                 return lines[-1]
-            with suppress(subprocess.TimeoutExpired):
-                code = self.popen.wait(0.02)
-                raise AssertionError(
-                    f"it ended with {code} before {mark!r}: {self.log.read_text()}"
-                )
+            self.wait_a_moment(f"{mark!r}")
+
+    def wait_a_moment(self, awaited: str = "what was awaited") -> None:
+        """Let it work, between two looks at how far it has come: each look is work for it, too.
+
+        Raises:
+            AssertionError: It has ended before what was awaited.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            code = self.popen.wait(0.02)
+            raise AssertionError(f"it ended with {code} before {awaited}: {self.log.read_text()}")
 
     def stop(self) -> int:
         """Send SIGTERM and wait for the end."""
@@ -73,7 +81,13 @@ class Process:
 
 @contextmanager
 def started(
-    arguments: Sequence[str], folder: Path, *, name: str, ready: str = "", key: str = KEY
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    name: str,
+    ready: str = "",
+    key: str = KEY,
+    program: bool = False,
 ) -> Generator[Process]:
     """Run `python -m supervisor ARGUMENTS` until it says its URL; it ends with the block.
 
@@ -83,23 +97,17 @@ def started(
         name: What its log is called.
         ready: What the log says when it listens, with a `port`; empty for the usual line.
         key: The key in its environment; empty for none.
+        program: Whether it has to be a program of its own, with a start of its own.
     """
     log = folder / f"{name}.log"
-    environment = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
-    environment |= {"XAI_API_KEY": key} if key else {}
     # A sitecustomize.py in the folder can make the process's world a worse one.
     path = os.pathsep.join([str(folder), str(ROOT)])
-    environment |= {"PYTHONPATH": path, "NO_COLOR": "1"}
+    environment = inherited(key) | {"PYTHONPATH": path}
+    # Forks do not run it.
+    program = program or not can_fork() or (folder / "sitecustomize.py").exists()
     with log.open("ab") as sink:
         start = log.stat().st_size
-        popen = subprocess.Popen(
-            [sys.executable, "-m", "supervisor", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=sink,
-        )
+        popen = (_begin if program else _fork)(arguments, folder, environment, sink.fileno())
     try:
         yield Process(popen, _url(popen, log, start, ready), log)
     finally:
@@ -110,7 +118,46 @@ def started(
         popen.stdout.close()
 
 
-def _url(popen: subprocess.Popen[bytes], log: Path, start: int, ready: str) -> str:
+def _begin(
+    arguments: Sequence[str], folder: Path, environment: dict[str, str], stderr: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervisor", *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )
+
+
+def _fork(arguments: Sequence[str], folder: Path, environment: dict[str, str], stderr: int) -> Fork:
+    return fork(Order("supervisor", arguments, str(folder), environment), stderr=stderr)
+
+
+def ran(
+    *words: str, folder: Path, key: str = KEY, text: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m supervisor WORDS` to its end.
+
+    Args:
+        words: The command.
+        folder: Where it runs.
+        key: The key in its environment; empty for none.
+        text: What it reads.
+        environment: Further variables.
+    """
+    return run(Order("supervisor", words, str(folder), inherited(key) | environment), text=text)
+
+
+def inherited(key: str = KEY) -> dict[str, str]:
+    """The environment of a process: ours, with this key and no other, or with none."""
+    environment = {name: value for name, value in os.environ.items() if "API_KEY" not in name}
+    environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return environment | ({"XAI_API_KEY": key} if key else {})
+
+
+def _url(popen: subprocess.Popen[bytes] | Fork, log: Path, start: int, ready: str) -> str:
     while True:
         text = log.read_bytes()[start:].decode(errors="replace")
         whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
@@ -137,13 +184,17 @@ def simulator(folder: Path, *arguments: str, port: int = 0) -> Generator[Process
 
 @contextmanager
 def supervisor(
-    folder: Path, *settings: str, simulate: bool = False, key: str = KEY
+    folder: Path,
+    *settings: str,
+    simulate: bool = False,
+    key: str = KEY,
+    program: bool = False,
 ) -> Generator[Process]:
-    """The supervisor, on a free port, with its data in `folder`."""
+    """The supervisor, on a free port, with its data in `folder`; see `started`."""
     arguments = ["run", "--set", "web.port=0"]
     if simulate:
         arguments.append("--simulate")
     for setting in settings:
         arguments += ["--set", setting]
-    with started(arguments, folder, name="supervisor", key=key) as process:
+    with started(arguments, folder, name="supervisor", key=key, program=program) as process:
         yield process

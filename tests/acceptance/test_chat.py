@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Process, supervisor
-from tests.acceptance.terminals import Terminal, environment
+from tests.acceptance.processes import Process, ran, supervisor
+from tests.acceptance.terminals import Terminal
 from tests.acceptance.terminals import terminal as at_terminal
 
 pytestmark = pytest.mark.slow
@@ -106,11 +105,8 @@ def test_a_signal_leaves_the_terminal_as_it_was(folder: Path, here: str) -> None
 
 def test_one_question(folder: Path, here: str) -> None:
     """-p prints the answer and nothing else; Ctrl-C exits with 130."""
-    words = [sys.executable, "-m", "supervisor", "chat", "-p", "why?", here]
-    done = subprocess.run(
-        words, cwd=folder, env=environment(), input=b"", capture_output=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"Short and good.\n", b"")
+    done = ran("chat", "-p", "why?", here, folder=folder, key="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Short and good.\n", "")
     with terminal(folder, "ask", "hold it", here) as one:
         one.sees("no word yet")
         one.popen.send_signal(signal.SIGINT)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import pytest
 
 from supervisor.project.project import make_project
 from supervisor.project.shipped import shipped
-from tests.acceptance.processes import KEY, ROOT, simulator, supervisor
+from tests.acceptance.processes import ran, simulator, supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -29,16 +26,7 @@ DIFF = """\
 
 def command(folder: Path, *words: str, text: str = "") -> tuple[int, Any]:
     """Run a command in a folder; its exit code, and the document on its stdout."""
-    inherited = {name: value for name, value in os.environ.items() if "API_KEY" not in name}
-    done = subprocess.run(
-        [sys.executable, "-m", "supervisor", *words],
-        cwd=folder,
-        env={**inherited, "XAI_API_KEY": KEY, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        input=text,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    done = ran(*words, folder=folder, text=text)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.acceptance.planted import Evidence, forms
-from tests.acceptance.processes import ROOT, Process, simulator, supervisor
+from tests.acceptance.processes import Process, ran, simulator, supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -94,15 +91,7 @@ def prepare(folder: Path) -> Path:
 
 def command(evidence: Evidence, folder: Path, *words: str, key: str = "") -> int:
     """Run a command to its end and keep what it printed; its exit code."""
-    environment = {name: text for name, text in os.environ.items() if "API_KEY" not in name}
-    environment |= {"PYTHONPATH": str(ROOT)} | ({"GROK_API_KEY": key} if key else {})
-    done = subprocess.run(
-        [sys.executable, "-m", "supervisor", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
+    done = ran(*words, folder=folder, key="", **({"GROK_API_KEY": key} if key else {}))
     evidence.add(f"stdout of {words}", done.stdout)
     evidence.add(f"stderr of {words}", done.stderr)
     return done.returncode
@@ -211,7 +200,7 @@ def test_no_way_out(tmp_path: Path, cores: None) -> None:
             "sandbox.level=plain",
             "log.level=debug",
         )
-        with supervisor(folder, *settings, key=KEY) as house:
+        with supervisor(folder, *settings, key=KEY, program=True) as house:
             provoke_the_api(evidence, api, house)
             provoke_the_door(evidence, house)
             run_jobs(evidence, house, secret)
@@ -231,8 +220,9 @@ def test_no_way_out_of_a_rotation(tmp_path: Path, cores: None) -> None:
     folder.mkdir()
     secret = prepare(folder)
     with simulator(tmp_path, "--option", "echo_key=true") as api:
-        settings = f"upstream.base_url={api.base}/v1", f"key.file={secret}", "quota.limits=[]"
-        with supervisor(folder, *settings, "log.level=debug", key="") as house:
+        upstream = f"upstream.base_url={api.base}/v1"
+        settings = upstream, f"key.file={secret}", "quota.limits=[]", "log.level=debug"
+        with supervisor(folder, *settings, key="", program=True) as house:
             secret.write_text(NEXT)
             house.wait_for("keys.rotated")
             api.post("/_simulator/settings", {"key": NEXT})

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import subprocess
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -16,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.processes import ROOT, Process, simulator, supervisor
+from tests.acceptance.processes import Process, ran, simulator, supervisor
 
 pytestmark = pytest.mark.slow
 
@@ -48,14 +46,8 @@ def ask_on(house: Process, ended: Event, *, stream: bool) -> list[str]:
 def keys(house: Process, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m supervisor keys`."""
     port = urlsplit(house.base).port
-    return subprocess.run(
-        [sys.executable, "-m", "supervisor", "keys", *words, "--set", f"web.port={port}"],
-        cwd=house.log.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XAI_API_KEY": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    here = f"--set=web.port={port}"
+    return ran("keys", *words, here, folder=house.log.parent, key="", XAI_API_KEY="")
 
 
 def only(api: Process, key: str) -> None:

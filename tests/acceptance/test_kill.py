@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.kills import Plan, endure
+from benchmarks.kills import Killable, Plan, begin_program, endure, program_environment
 from tests.acceptance.processes import ROOT, Process, simulator, supervisor
+from tests.forks import Order, can_fork, fork
 
 # Real processes, several in a row: on a busy machine each needs seconds to start.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
@@ -44,10 +46,20 @@ def ended_jobs(process: Process, ids: list[str]) -> list[dict[str, Any]]:
     return [process.get(f"/api/jobs/{job}?wait=15s") for job in ids]
 
 
+def begin(words: Sequence[str], folder: Path, errors: int) -> Killable:
+    """Start a supervisor without the imports' time: no kill meets those."""
+    order = Order("supervisor", words, str(folder), program_environment())
+    return (
+        fork(order, stderr=errors, stdout=errors)
+        if can_fork()
+        else begin_program(words, folder, errors)
+    )
+
+
 def test_kills_at_random_moments_lose_nothing_and_ask_nothing_twice(tmp_path: Path) -> None:
     """Every job ends once with all its answers; each kill repeats at most the asks in flight."""
     plan = Plan(jobs=12, asks=5, kills=3, slots=4, latency=0.1, life=1.5, seed=3)
-    toll = endure(plan, tmp_path)
+    toll = endure(plan, tmp_path, begin=begin)
     assert toll.done == plan.jobs
     assert max(toll.ends.values()) == 1
     assert set(toll.answers.values()) == {plan.asks}
@@ -59,7 +71,7 @@ def test_kills_at_random_moments_lose_nothing_and_ask_nothing_twice(tmp_path: Pa
 def answered_at_least(process: Process, count: int, *, role: str) -> None:
     """Wait until so many attempts of the role were answered by this process."""
     while process.get("/health")["roles"][role]["answered"] < count:
-        pass
+        process.wait_a_moment()
 
 
 def test_a_killed_goal_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import pytest
 
@@ -36,10 +38,12 @@ def test_it_drains(tmp_path: Path) -> None:
             job = house.post("/api/jobs", {"role": "steps", "input": 1})["id"]
             calls = [clients.submit(ask, house, "ide") for _ in range(6)]
             while api.get("/_simulator/report")["in_flight"] < 4:
-                pass
+                api.wait_a_moment()
             # As platforms do, to the last moment of the process.
             while house.popen.poll() is None:
                 house.popen.send_signal(signal.SIGTERM)
+                with suppress(TimeoutExpired):
+                    house.popen.wait(0.001)
             assert house.popen.wait(30) == 0
             ends: list[Call] = [call.result(10) for call in calls]
             assert api.get("/_simulator/report")["attempts"] == 4

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import ROOT
+from tests.acceptance.processes import ran
 
 pytestmark = pytest.mark.slow
 
@@ -48,17 +45,7 @@ CASES = {
 def test_a_wrong_start_says_what_is_wrong(case: Wrong, tmp_path: Path) -> None:
     """The error names the setting; nothing starts, and no key is shown."""
     (tmp_path / "config.toml").write_text(case.toml)
-    inherited = {key: value for key, value in os.environ.items() if "API_KEY" not in key}
-    environment = inherited | {"XAI_API_KEY": SECRET, "PYTHONPATH": str(ROOT)} | case.environment
-    ended = subprocess.run(
-        [sys.executable, "-m", "supervisor", "run", *case.arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    ended = ran("run", *case.arguments, folder=tmp_path, key=SECRET, **case.environment)
     text = ended.stderr + ended.stdout
     assert ended.returncode == 2, text
     assert case.says in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,15 +13,15 @@ from sqlite3 import connect
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from supervisor.errors import Draining
 from supervisor.jobs import JobRun, JobStatus
 from supervisor.messages import JsonValue
+from tests.forks import ROOT, Order, run
 from tests.jobs import killable
 from tests.jobs.team import Team
-
-ROOT = Path(__file__).parents[2]
 
 
 class Interrupted:
@@ -164,14 +163,11 @@ async def test_a_job_can_be_cancelled_before_it_is_delivered_again(team: Team) -
 
 async def run_killable(
     url: str, journal: Path, *, answers: int
-) -> subprocess.CompletedProcess[bytes]:
+) -> subprocess.CompletedProcess[str]:
     """Run the process until it ends or dies."""
-    return await anyio.run_process(
-        [sys.executable, "-m", "tests.jobs.killable", url, str(journal), str(answers)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    order = Order("tests.jobs.killable", [url, str(journal), str(answers)], str(ROOT), environment)
+    return await anyio.to_thread.run_sync(run, order)
 
 
 def repeated(lines: Sequence[str]) -> tuple[list[str], int]:
@@ -197,9 +193,9 @@ async def test_kill_9_loses_nothing_and_pays_nothing_twice(url: str, tmp_path: P
     journal = tmp_path / "journal"
     for answers in (60, 60):
         killed = await run_killable(url, journal, answers=answers)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
     ended = await run_killable(url, journal, answers=0)
-    assert ended.returncode == 0, ended.stderr.decode()
+    assert ended.returncode == 0, ended.stderr
     lines = journal.read_text().splitlines()
     paid_twice, again = repeated(lines)
     assert paid_twice == []
