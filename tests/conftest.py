@@ -23,7 +23,7 @@ from hypothesis import settings
 from supervisor.clock import LoopClock
 from supervisor.testing import VirtualLoop
 from tests.abandonable import Abandonable
-from tests.postgresql import server
+from tests.postgresql import database, empty, server
 
 # What all tests import is never collected, so there is no need to look at it again and again.
 gc.freeze()
@@ -48,6 +48,19 @@ def postgresql() -> Iterator[str]:
         server(Path(folder, "data")) as url,
     ):
         yield url
+
+
+@pytest.fixture(scope="session")
+def _common_database(postgresql: str) -> Iterator[str]:
+    with database(postgresql) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_database(_common_database: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database without rows; its tables may be there from another test."""
+    yield _common_database
+    empty(_common_database)
 
 
 @pytest.fixture
@@ -75,9 +88,12 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _loop_never_blocks() -> Iterator[None]:
-    """Make a blocking call of `supervisor` on the event loop's thread an error."""
+    """Make a blocking call of `supervisor` on the event loop's thread an error.
+
+    Once for all tests: it wraps a hundred functions, which takes a millisecond each time.
+    """
     with blockbuster_ctx("supervisor") as watch:
         for name in ("execute", "executemany"):
             # Short, into the page cache, and measured each time: decision 9.

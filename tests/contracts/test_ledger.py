@@ -5,7 +5,7 @@ Each ledger's factory gets an empty folder, or the URL of an empty database.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,6 @@ from supervisor.ledger.memory import MemoryLedger
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
-from tests.postgresql import database
 
 LEDGERS: dict[str, Callable[[str], Ledger]] = {
     "memory": lambda _: MemoryLedger(),
@@ -43,14 +42,12 @@ async def ledger(request: pytest.FixtureRequest, place: str) -> AsyncGenerator[L
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest) -> Iterator[str]:
+def place(request: pytest.FixtureRequest) -> str:
     """Where a ledger without attempts can be kept."""
     kind = request.node.callspec.params["ledger"]
-    if kind != "postgresql":
-        yield str(request.getfixturevalue("tmp_path"))
-        return
-    with database(request.getfixturevalue("postgresql")) as url:
-        yield url
+    return str(
+        request.getfixturevalue("postgresql_database" if kind == "postgresql" else "tmp_path")
+    )
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import anyio
 import pytest
 
 from tests.jobs.team import Team
-from tests.postgresql import database
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +42,12 @@ def sqlite(new_sqlite: Path, empty_database: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
+def url(request: pytest.FixtureRequest) -> str:
     """A database without jobs."""
     if request.param == "sqlite":
-        path: Path = request.getfixturevalue("sqlite")
-        yield f"sqlite:///{path}"
-        return
-    with database(request.getfixturevalue("postgresql")) as new:
-        yield new
+        return f"sqlite:///{request.getfixturevalue('sqlite')}"
+    new: str = request.getfixturevalue("postgresql_database")
+    return new
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         folder: Path = request.getfixturevalue("tmp_path")
         yield lambda: SqliteOwnership(folder / "new" / "owner.sqlite")
         return
-    with database(request.getfixturevalue("postgresql")) as url:
-        yield lambda: PostgresqlOwnership(url)
+    url: str = request.getfixturevalue("postgresql_database")
+    yield lambda: PostgresqlOwnership(url)
 
 
 async def test_one_at_a_time(make: Make) -> None:
