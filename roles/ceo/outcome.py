@@ -34,7 +34,7 @@ class Outcome:
     def of_result(cls, result: JsonValue) -> Outcome:
         """A role has returned something.
 
-        What says itself that it did not pass, or that it was stopped before its end, is not done.
+        What says itself that it failed, did not pass, or was stopped before its end, is not done.
         """
         return cls(result, _objection(result) if isinstance(result, dict) else "")
 
@@ -53,6 +53,8 @@ def shown(text: str) -> str:
 def _objection(told: Mapping[str, Any]) -> str:
     """Why a result is none; empty when it is one."""
     objections: list[str] = []
+    if told.get("status") == "failed":
+        objections.append("it failed")
     if told.get("passed") is False:
         objections.append("it did not pass")
     if "passed" in told and told.get("stopped"):

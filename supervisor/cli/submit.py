@@ -14,9 +14,9 @@ from supervisor.cli.exits import FAILURE, OK
 from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
-from supervisor.cli.waiting import ended, failure
+from supervisor.cli.waiting import ended
 from supervisor.errors import ConfigError
-from supervisor.terminal.job_text import as_value
+from supervisor.terminal.job_text import as_value, ending, objection
 
 _OPTION = re.compile(r"--?\w[\w-]*(=.*)?", re.DOTALL)
 
@@ -37,7 +37,8 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
     """Give a job to a role and print its result as JSON.
 
     The input is the argument, else the file, else what comes on stdin. A JSON object or array is
-    sent as such, anything else as text.
+    sent as such, anything else as text. Exit code 1 when the job has no result, or one that says
+    `"status": "failed"` or `"passed": false`.
 
     Args:
         role: Who is to do it.
@@ -94,6 +95,7 @@ def _finish(job: dict[str, Any], *, as_json: bool) -> int:
         print_json(job)
     elif done:
         print_json(job["result"])
-    if not done:
-        talk(failure(job))
-    return OK if done else FAILURE
+    problem = objection(job) if done else ending(job)
+    if problem:
+        talk(f"error: {problem}")
+    return FAILURE if problem else OK

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from supervisor.terminal.text import table
+from supervisor.terminal.waiting import one_line
 
 ENDED = frozenset({"done", "failed", "cancelled"})
 _ERROR = 60
@@ -50,6 +51,28 @@ def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:
 def ending(job: Mapping[str, Any]) -> str:
     """Why a job that has ended has no result."""
     return f"job {job['id']} {job['status']}: {job['error'] or 'by somebody'}"
+
+
+def objection(job: Mapping[str, Any]) -> str:
+    """What a job's result says against itself; empty when it says nothing.
+
+    One rule for all roles: a result that is an object with `"status": "failed"` or
+    `"passed": false` says that what the job was for was not reached.
+
+    Args:
+        job: One that is done.
+    """
+    if not isinstance(job["result"], Mapping):
+        return ""
+    result = cast("Mapping[str, Any]", job["result"])
+    if result.get("status") == "failed":
+        said = '"status": "failed"'
+    elif result.get("passed") is False:
+        said = '"passed": false'
+    else:
+        return ""
+    summary = one_line(str(result.get("summary") or ""))
+    return f"job {job['id']} is done, but its result says {said}{': ' if summary else ''}{summary}"
 
 
 def result_markdown(result: object) -> str:

@@ -11,7 +11,14 @@ from supervisor.errors import SupervisorError
 from supervisor.terminal.commands import Order, help_text, split_ask
 from supervisor.terminal.completion import model_names, role_names
 from supervisor.terminal.conversation import Conversation
-from supervisor.terminal.job_text import ENDED, as_value, ending, jobs_table, result_markdown
+from supervisor.terminal.job_text import (
+    ENDED,
+    as_value,
+    ending,
+    jobs_table,
+    objection,
+    result_markdown,
+)
 from supervisor.terminal.reports import (
     cost_text,
     models_text,
@@ -147,6 +154,8 @@ class Orders:
     def _show(self, job: Mapping[str, Any]) -> None:
         if job["status"] == "done":
             self._screen.markdown(result_markdown(job["result"]))
+            if told := objection(job):
+                self._screen.say(told, Color.WARNING)
         else:
             self._screen.say(ending(job), Color.BAD)
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from supervisor.jobs.job import JobStatus
+from supervisor.messages import JsonValue
 from tests.cli.commands import Result, command
 from tests.web.house import (
     CHAT,
@@ -31,7 +32,12 @@ Capture = pytest.CaptureFixture[str]
 
 
 async def _submitted(
-    capsys: Capture, house: House, port: int, *words: str, error: str | None = None
+    capsys: Capture,
+    house: House,
+    port: int,
+    *words: str,
+    error: str | None = None,
+    told: JsonValue = None,
 ) -> Result:
     """Submit, and let the job end as soon as somebody waits for it."""
     found: list[Result] = []
@@ -41,7 +47,7 @@ async def _submitted(
 
     async with beside(submit):
         await until(lambda: house.jobs.watchers)
-        house.jobs.finish("j1", {"findings": []}, error=error)
+        house.jobs.finish("j1", {"findings": []} if told is None else told, error=error)
         return await ended(found)
 
 
@@ -53,6 +59,29 @@ async def test_submit_waits_and_prints_the_result(capsys: Capture) -> None:
     assert json.loads(result.out) == {"findings": []}
     assert result.err == ""
     assert house.jobs.kept["j1"].input == "some text"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            {"status": "failed", "summary": "no\n\x1b[31mbranch"},
+            'error: job j1 is done, but its result says "status": "failed": no branch\n',
+        ),
+        ({"passed": False}, 'error: job j1 is done, but its result says "passed": false\n'),
+        ({"status": "partial", "passed": None}, ""),
+        ({"passed": True, "findings": [{"status": "failed"}]}, ""),
+        ("failed", ""),
+    ],
+)
+async def test_a_result_that_says_it_failed_exits_with_1(
+    capsys: Capture, told: JsonValue, said: str
+) -> None:
+    """Whatever the role: a result is printed, and exits with 1 if it says itself that it failed."""
+    async with open_house() as house, served(house) as port:
+        result = await _submitted(capsys, house, port, "quality", "x", told=told)
+    assert json.loads(result.out) == told
+    assert (result.code, result.err) == (1 if said else 0, said)
 
 
 async def test_failed_job_exits_with_1(capsys: Capture) -> None:

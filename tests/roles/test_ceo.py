@@ -434,7 +434,7 @@ async def test_a_child_that_fails_is_a_result(error: Exception, why: str) -> Non
 
 
 async def test_work_that_did_not_pass_is_not_done() -> None:
-    """A result that says itself that it did not pass counts as not done, and says why."""
+    """A result that says itself that it failed or did not pass counts as not done, and why."""
     told = {"passed": False, "summary": "two tests fail", "branch": "ceo/a"}
 
     async def do(job: Any) -> Any:
@@ -445,6 +445,8 @@ async def test_work_that_did_not_pass_is_not_done() -> None:
     (undone,) = report.not_done
     assert undone.why == ("it did not pass; two tests fail; what there is is on branch ceo/a")
     assert Outcome.of_result({"passed": False}).why == "it did not pass"
+    assert Outcome.of_result({"status": "failed", "summary": "no"}).why == "it failed; no"
+    assert Outcome.of_result({"status": "partial"}).is_done
     assert Outcome.of_result({"passed": None, "stopped": ""}).is_done
     assert Outcome.of_result({"passed": None, "stopped": "no steps left"}).why == "no steps left"
 

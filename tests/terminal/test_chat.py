@@ -242,8 +242,9 @@ async def test_a_job_is_handed_in_and_its_result_shown(tmp_path: Path) -> None:
     async with open_house() as house, talking(house, tmp_path) as talk:
         talk.glass.type('/ask quality {"diff": "x"}' + ENTER)
         await until(lambda: house.jobs.watchers)
-        house.jobs.finish("j1", {"findings": ["none"]})
+        house.jobs.finish("j1", {"findings": ["none"], "passed": False})
         await talk.glass.sees('"findings"')
+        await talk.glass.sees('job j1 is done, but its result says "passed": false')
         talk.glass.type("/ask code do it" + ENTER)
         await until(lambda: house.jobs.watchers)
         house.jobs.finish("j2", None, error="JobFailed: no")
