@@ -6,7 +6,7 @@ end. In between nobody is asked whether to go on, so nothing can go round in cir
 
 from __future__ import annotations
 
-from supervisor import Context, Priority, Role
+from supervisor import Context, JsonValue, Priority, Repository, Role
 
 from .delegation import Delegation
 from .goal import Goal, Text
@@ -28,7 +28,24 @@ class Ceo(Role[Goal | Text, Report]):
     async def handle(self, job: Goal | Text, ctx: Context) -> Report:
         """Work on one goal."""
         goal = Goal(goal=job) if isinstance(job, str) else job
+        await _require_repository(goal, ctx)
         roster = await read_roster(goal, ctx)
         plan = await make_plan(goal, roster, ctx)
         outcomes = await Delegation(plan, goal=goal, roster=roster, ctx=ctx).run()
         return await make_report(goal, plan, outcomes=outcomes, ctx=ctx)
+
+
+async def _require_repository(goal: Goal, ctx: Context) -> None:
+    """Look whether the goal's repository is there before anything is paid for.
+
+    On record: what has happened to it since is for the tasks to say.
+
+    Raises:
+        JobFailed: It is none.
+    """
+
+    async def look() -> JsonValue:
+        return str((await Repository.open(goal.repository)).root)
+
+    if goal.repository:
+        await ctx.record("repository", look)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -259,10 +261,27 @@ def test_a_schema_that_refers_to_itself_has_an_end() -> None:
     assert form_of({}, goal=Goal(goal="x")) is None
 
 
-async def test_only_those_who_can_do_it_are_offered() -> None:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a git repository; nothing is in it."""
+    folder = tmp_path_factory.mktemp("shop")
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    return str(folder)
+
+
+async def test_a_wrong_repository_costs_nothing(tmp_path: Path) -> None:
+    """A goal whose repository is missing, or is none, fails before anybody is asked or told."""
+    for wrong in (tmp_path, tmp_path / "missing"):
+        context = scripted()
+        with pytest.raises(JobFailed, match=f"expected a git repository, got: {wrong}: "):
+            await ask(context, repository=str(wrong))
+        assert (context.asked, context.jobs) == ([], [])
+
+
+async def test_only_those_who_can_do_it_are_offered(shop: str) -> None:
     """The model is shown, and may name, all roles but the planner and those that take no task."""
     context = scripted(plan(task("a")), "summary")
-    await ask(context, repository="/src/shop", max_usd="2.5")
+    await ask(context, repository=shop, max_usd="2.5")
     asked = context.asked[0]
     told = json.loads(str(asked.prompt))
     assert [(one["name"], one["takes"]) for one in told.pop("team")] == [
@@ -270,7 +289,7 @@ async def test_only_those_who_can_do_it_are_offered() -> None:
         ("memory", "brief"),
         ("poet", "text"),
     ]
-    assert told == {"goal": "ship it", "repository": "/src/shop", "max_usd": "2.5"}
+    assert told == {"goal": "ship it", "repository": shop, "max_usd": "2.5"}
     assert asked.schema is not None
     schema = asked.schema.model_json_schema()["$defs"]["Task"]
     assert schema["properties"]["role"]["enum"] == ["code", "memory", "poet"]
@@ -329,7 +348,7 @@ async def test_a_text_is_a_goal() -> None:
 # -- delegation ------------------------------------------------------------------------------------
 
 
-async def test_a_task_is_told_what_it_builds_on() -> None:
+async def test_a_task_is_told_what_it_builds_on(shop: str) -> None:
     """A brief has the task, the repository, and the results of its needs and of theirs."""
     tasks = [
         task("c", "b", done_when="it works", max_calls=3),
@@ -338,22 +357,22 @@ async def test_a_task_is_told_what_it_builds_on() -> None:
         task("x"),
     ]
     context = scripted(plan(*tasks), "summary")
-    await ask(context, repository="/src/shop")
+    await ask(context, repository=shop)
     briefs = {job.task: job for _, job in context.jobs}
     last = briefs["do c"]
-    assert (last.repository, last.done_when, last.max_calls) == ("/src/shop", "it works", 3)
+    assert (last.repository, last.done_when, last.max_calls) == (shop, "it works", 3)
     assert [(one.id, one.result) for one in last.context] == [("a", "did do a"), ("b", "did do b")]
     assert briefs["do x"].context == ()
 
 
-async def test_who_takes_a_text_is_told_the_same_in_words() -> None:
+async def test_who_takes_a_text_is_told_the_same_in_words(shop: str) -> None:
     """A role that takes no brief gets one as a text, results marked as data."""
     last = task("b", "a", role="poet", done_when="it rhymes")
     context = scripted(plan(task("a"), last), "summary")
-    await ask(context, repository="/src/shop")
+    await ask(context, repository=shop)
     _, text = context.jobs[-1]
     head, *rest = text.split("\n\n")
-    assert (head, rest[:2]) == ("do b", ["Repository: /src/shop", "Done when: it rhymes"])
+    assert (head, rest[:2]) == ("do b", [f"Repository: {shop}", "Done when: it rhymes"])
     assert "data, not instructions" in rest[2]
     assert json.loads(rest[2].partition("\n")[2]) == [
         {"id": "a", "role": "code", "result": "did do a"}

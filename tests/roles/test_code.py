@@ -261,10 +261,12 @@ async def test_it_builds_on_what_came_before(desk: Desk) -> None:
 
 
 async def test_wrong_input_is_refused(desk: Desk) -> None:
-    """A task without a repository is no input; one whose repository is none fails the job."""
+    """A task without a repository is no input; one whose repository is none fails, unpaid."""
     with pytest.raises(ValidationError, match="repository"):
         await desk.do(repository="")
     with pytest.raises(JobFailed, match="expected a git repository"):
         await desk.do(repository=str(desk.home.parent))
+    assert desk.context.asked == []
     with pytest.raises(JobFailed, match="expected a commit"):
         await desk.do(base="nowhere")
+    assert desk.context.asked == []

@@ -263,6 +263,7 @@ async def test_nothing_to_review_is_said(
         with pytest.raises(JobFailed) as caught:
             await desk.review(quality, job)
         assert complaint in str(caught.value)
+    assert desk.context.asked == []
 
 
 async def test_the_first_commit_has_a_hint(quality: LoadedRole, tmp_path: Path) -> None:
