@@ -10,6 +10,7 @@ from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.errors import ConfigError
 
 _LINES = 6
 
@@ -30,7 +31,10 @@ def search(
         as_json: Print one JSON document.
         place: Which supervisor.
     """
-    query = {"q": " ".join(words), "limit": limit}
+    sought = " ".join(words)
+    if not sought.strip():
+        raise ConfigError("expected words to look for, got: none")
+    query: dict[str, object] = {"q": sought, "limit": limit}
     if source:
         query["source"] = str(Path(source).absolute())
     document = Connection(place.settings()).get(f"/api/search?{urlencode(query)}")

@@ -27,6 +27,16 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= _LINE_LENGTH else f"{text[: _LINE_LENGTH - 1]}…"
 
 
+def sole_error(error: BaseException) -> BaseException:
+    """The error out of the groups that task groups have wrapped around it, if there is but one.
+
+    Args:
+        error: The error; a group of several stays as it is.
+    """
+    leaves = _leaves(error)
+    return leaves[0] if len(leaves) == 1 else error
+
+
 def traceback_text(error: BaseException) -> str:
     """Format the traceback of an error, of its causes, and of what a group holds.
 

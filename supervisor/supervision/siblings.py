@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from supervisor.clock import Clock
 from supervisor.errors import SupervisorError
 from supervisor.supervision.child import Child, Claim, Exit
-from supervisor.supervision.crash import one_line, traceback_text
+from supervisor.supervision.crash import one_line, sole_error, traceback_text
 from supervisor.supervision.restart import Decision, Done, Restart, decide, recent
 from supervisor.supervision.spec import ChildSpec, Policy
 
@@ -270,8 +270,9 @@ class Siblings:
         return starting and self._policy.on_exhausted == "escalate"
 
     def _start_error(self, child: Child, error: BaseException) -> SupervisorError:
-        if isinstance(error, SupervisorError):
-            return error  # says itself what happened and what to do
+        sole = sole_error(error)
+        if isinstance(sole, SupervisorError):
+            return sole  # says itself what happened and what to do
         text = f'child "{child.name}" of supervisor {self._setting.name} could not start'
         wrapped = SupervisorError(f"{text}: {one_line(error)}")
         wrapped.__cause__ = error
@@ -288,8 +289,9 @@ class Siblings:
     def _report_crash(self, child: Child, error: BaseException) -> None:
         child.remember(error)
         # One that was raised on purpose explains itself; one that rose from below was logged there.
-        known = isinstance(error, SupervisorError) and error.__cause__ is None
-        logged = _LOGGED in getattr(error, "__notes__", ())
+        sole = sole_error(error)
+        known = isinstance(sole, SupervisorError) and sole.__cause__ is None
+        logged = _LOGGED in getattr(sole, "__notes__", ())
         told = {} if known or logged else {"exception": traceback_text(error)}
         self._log.error(
             "supervision.child_crashed", child=child.name, error=one_line(error), **told

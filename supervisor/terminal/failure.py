@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from supervisor.errors import ConfigError, NotRunning, SupervisorError, UnknownJob, UnknownRole
+from supervisor.errors import (
+    ConfigError,
+    InvalidJobInput,
+    InvalidRequest,
+    NotRunning,
+    SupervisorError,
+    UnknownJob,
+    UnknownRole,
+)
 
 _BY_CODE: dict[str, type[SupervisorError]] = {
     "unknown_role": UnknownRole,
     "unknown_job": UnknownJob,
     "invalid_token": ConfigError,
+    "invalid_request": InvalidRequest,
+    "invalid_job_input": InvalidJobInput,
+    "body_too_large": InvalidRequest,
 }
 _HINTS = {"invalid_token": "set SUPERVISOR_TOKEN to the token that the supervisor was started with"}
 # What to call where the supervisor listens everywhere.

@@ -157,11 +157,13 @@ async def test_key_and_priority_go_along(capsys: Capture) -> None:
         (("submit", "quality", "x", "--file", "y"), 2, "expected the input once"),
         (("submit", "quality", "--file", "missing"), 2, "cannot read missing"),
         (("submit", "quality", "--keyy=k"), 2, "unknown option: --keyy=k"),
-        (("submit", "quality", "x", "--priority", "soon"), 1, 'got: "soon"'),
+        (("submit", "quality", "x", "--priority", "soon"), 2, 'got: "soon"'),
         (("stop", "nobody"), 4, 'no role is called "nobody"'),
         (("reload", "broken"), 1, "roles/broken.py:7"),
         (("jobs", "show", "none"), 1, 'no job has the id "none"'),
-        (("jobs", "list", "--status", "lost"), 1, 'got: "lost"'),
+        (("jobs", "list", "--status", "lost"), 2, 'got: "lost"'),
+        (("jobs", "--limit", "-3"), 2, 'expected limit from 1 to 1000, got: "-3"'),
+        (("search", "x", "--limit", "0"), 2, 'expected limit to be 1 to 100, got: "0"'),
     ],
 )
 async def test_refusals_are_told_with_their_exit_code(

@@ -20,6 +20,8 @@ from supervisor.cli import main
 from supervisor.cli.exits import exit_code
 from supervisor.errors import (
     ConfigError,
+    InvalidJobInput,
+    InvalidRequest,
     JobFailed,
     NotRunning,
     StoreError,
@@ -61,6 +63,8 @@ def _run(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
         (StoreError("x"), 1),
         (JobFailed("x"), 1),
         (ConfigError("x"), 2),
+        (InvalidRequest("x"), 2),
+        (InvalidJobInput("x"), 2),
         (NotRunning("x"), 3),
         (UnknownRole("x"), 4),
     ],
@@ -79,6 +83,8 @@ def test_exit_codes(error: SupervisorError, code: int) -> None:
         (["submit"], "ROLE"),
         (["run", "--port", "abc"], '"abc"'),
         (["jobs", "frob"], "frob"),
+        (["search"], "expected words to look for, got: none"),
+        (["search", "", " "], "expected words to look for, got: none"),
         (["status", "--config", "missing.toml"], "missing.toml"),
         (["status", "--set", "web.prt=1"], 'did you mean "port"?'),
         (["run", "--host", "0.0.0.0", "--simulate"], "SUPERVISOR_TOKEN"),

@@ -368,12 +368,18 @@ async def test_a_child_that_cannot_start_ends_an_escalating_supervisor_at_once()
     assert diary == ["+a", "-a"]
 
 
-async def test_an_error_of_our_tree_at_the_start_comes_out_as_it_is() -> None:
-    """A ConfigError that keeps a child from starting reaches the caller as a ConfigError."""
+@pytest.mark.parametrize("depth", [0, 1, 2])
+async def test_an_error_of_our_tree_at_the_start_comes_out_as_it_is(depth: int) -> None:
+    """A ConfigError that keeps a child from starting comes out as one, out of task groups too."""
 
     async def misconfigured(*, task_status: TaskStatus[None]) -> None:
         """Fail before being ready, with an error of our tree."""
-        raise ConfigError("expected web.port to be free, got: 8420")
+        raise within(depth)
+
+    def within(groups: int) -> Exception:
+        if not groups:
+            return ConfigError("expected web.port to be free, got: 8420")
+        return ExceptionGroup("unhandled errors in a TaskGroup", [within(groups - 1)])
 
     with capture_logs() as logs, pytest.raises(ConfigError, match=r"web\.port"):
         await make([ChildSpec("web", misconfigured)]).run()
