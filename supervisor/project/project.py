@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervisor.errors import ConfigError
+
+_NAMED = 5
+"""Most files that an error names."""
 
 
 def make_project(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -22,10 +25,7 @@ def make_project(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     there = in_the_way(folder, files)
     if there:
-        raise ConfigError(
-            f"expected none of its files in {folder}, got: {', '.join(there)}",
-            hint="nothing was changed: name another folder, or move them away",
-        )
+        raise ConfigError(_refusal(folder, there))
     written = _Written()
     try:
         for path, content in files.items():
@@ -39,6 +39,19 @@ def make_project(folder: Path, files: Mapping[str, bytes]) -> None:
     except BaseException:
         written.undo()
         raise
+
+
+def _refusal(folder: Path, there: Sequence[str]) -> str:
+    """What is in the way, one a line, and what to do; of very many files only the first."""
+    named = there if len(there) <= _NAMED + 1 else there[:_NAMED]
+    left = len(there) - len(named)
+    lines = [
+        f"expected none of the project's files in {folder.absolute()}, got {len(there)}:",
+        *(f"  {name}" for name in named),
+        *([f"  and {left} more"] if left else []),
+        "nothing was changed: name another folder (init FOLDER), or move them away",
+    ]
+    return "\n".join(lines)
 
 
 def in_the_way(folder: Path, files: Mapping[str, bytes]) -> list[str]:

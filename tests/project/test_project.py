@@ -48,14 +48,32 @@ def test_what_is_beside_stays(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """Each file that is there is named, and then nothing at all is written."""
+    """The files that are there are named, one a line, and then nothing at all is written."""
     (tmp_path / "README.md").write_text("mine\n")
     (tmp_path / "roles").mkdir()
     (tmp_path / "roles" / "memory.py").symlink_to("nowhere")
-    with pytest.raises(ConfigError, match=r"got: README\.md, roles/memory\.py") as refused:
+    with pytest.raises(ConfigError) as refused:
         make_project(tmp_path, FILES)
-    assert "nothing was changed" in refused.value.hint
+    assert str(refused.value).splitlines() == [
+        f"expected none of the project's files in {tmp_path}, got 2:",
+        "  README.md",
+        "  roles/memory.py",
+        "nothing was changed: name another folder (init FOLDER), or move them away",
+    ]
     assert contents(tmp_path) == {"README.md": b"mine\n"}
+
+
+@pytest.mark.parametrize(("count", "named", "more"), [(6, 6, ""), (7, 5, "  and 2 more")])
+def test_of_very_many_files_a_handful_is_named(
+    tmp_path: Path, count: int, named: int, more: str
+) -> None:
+    """However many files are in the way, the error names a few and counts the others."""
+    files = {f"{number}.py": b"" for number in range(count)}
+    make_project(tmp_path, files)
+    with pytest.raises(ConfigError, match=f"got {count}:") as refused:
+        make_project(tmp_path, files)
+    lines = str(refused.value).splitlines()[1:-1]
+    assert lines == [f"  {name}" for name in sorted(files)[:named]] + ([more] if more else [])
 
 
 def test_a_file_where_a_folder_goes_is_in_the_way(tmp_path: Path) -> None:
