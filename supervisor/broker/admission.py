@@ -7,17 +7,12 @@ from collections.abc import Callable, Mapping
 from supervisor.broker.account import Account
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
+from supervisor.broker.full import queue_full
 from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.stops import Stops
 from supervisor.clock import Clock
-from supervisor.errors import (
-    DeadlineExceeded,
-    Draining,
-    InvalidRequest,
-    QueueFull,
-    RequestTooLarge,
-)
+from supervisor.errors import DeadlineExceeded, Draining, InvalidRequest, RequestTooLarge
 from supervisor.messages import Request
 
 _A_DAY = 86_400.0
@@ -34,6 +29,7 @@ class Admission:
         stops: Whether the process is stopping.
         clock: Tells the time.
         redact: Removes the key from a text.
+        state: Tells what everybody is shown: a state, and why when it is not `open`.
     """
 
     def __init__(  # noqa: PLR0913 - whoever may say no is asked
@@ -46,6 +42,7 @@ class Admission:
         stops: Stops,
         clock: Clock,
         redact: Callable[[str], str],
+        state: Callable[[], tuple[str, str]],
     ) -> None:
         self._accounts = accounts
         self._dispatcher = dispatcher
@@ -55,6 +52,7 @@ class Admission:
         self._stops = stops
         self._clock = clock
         self._redact = redact
+        self._state = state
 
     def admit(self, request: Request) -> Entry:
         """A place for a request, not yet in the queue.
@@ -99,13 +97,9 @@ class Admission:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
         waiting = self._dispatcher.scheduler.waiting(account.owner)
         if waiting >= account.traffic_class.queue:
-            wait = self._expected(account, waiting)
-            raise QueueFull(
-                f"{waiting} requests of {request.traffic_class} wait already, which is its bound;"
-                f" a new one would wait about {wait:.0f} s",
-                hint="send fewer at once, or raise its `queue`",
-                retry_after=max(1.0, wait / max(1, waiting)),
-            )
+            wait, (state, why) = self._expected(account, waiting), self._state()
+            stopped = "" if state == "open" else f"{state}: {why}"
+            raise queue_full(request.traffic_class, waiting, wait=wait, stopped=stopped)
         return account
 
     def _tokens(self, account: Account, request: Request) -> int:

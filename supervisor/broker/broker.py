@@ -107,6 +107,7 @@ class Broker:
             stops=self._stops,
             clock=clock,
             redact=upstream.redact,
+            state=self._state,
         )
         self._deferring = Deferring(upstream, books=self._books, clock=clock)
         self._entries: dict[str, Entry] = {}
@@ -428,12 +429,15 @@ class Broker:
             return None
         return why(self._dispatcher, entry, self._clock.monotonic())
 
+    def _state(self) -> tuple[str, str]:
+        now = self._clock.monotonic()
+        halted, down = self._halt.reason(now), self._books.outage.reason(now)
+        return self._stops.state(halted=halted, down=down)
+
     def snapshot(self) -> BrokerSnapshot:
         """Everything there is to show."""
         now = self._clock.monotonic()
-        state, reason = self._stops.state(
-            halted=self._halt.reason(now), down=self._books.outage.reason(now)
-        )
+        state, reason = self._state()
         quota = self._quota.snapshot(now)
         accounts: Iterable[Account] = sorted(
             self._accounts.values(),

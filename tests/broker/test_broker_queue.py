@@ -170,6 +170,34 @@ async def test_a_full_queue(virtual: LoopClock) -> None:
         assert "d" not in desk.api.names
 
 
+async def test_a_full_queue_of_a_paused_key(virtual: LoopClock) -> None:
+    """While nothing is sent, a full queue says so and why, and promises no wait."""
+    narrow = TrafficClass("narrow", queue=1)
+    async with at_work(virtual, ONE, classes=[narrow]) as desk:
+        desk.broker.pause("lunch")
+        desk.start("a", "narrow")
+        await anyio.sleep(1)
+        with pytest.raises(QueueFull, match="nothing is sent now: paused: lunch ") as caught:
+            await desk.ask("b", "narrow")
+        assert "would wait" not in str(caught.value)
+        assert caught.value.retry_after == 30.0
+        desk.broker.resume()
+        await desk.until("a")
+
+
+async def test_a_full_queue_of_a_refused_quota(virtual: LoopClock) -> None:
+    """A pause whose end is known counts into the wait that a full queue tells."""
+    narrow = TrafficClass("narrow", queue=1)
+    refused = Answer(429, headers={"retry-after": "50"})
+    limits = "100 requests / minute"
+    async with at_work(virtual, limits, api=ScriptedApi(refused), classes=[narrow]) as desk:
+        desk.start("a", "narrow")
+        await anyio.sleep(1)
+        with pytest.raises(QueueFull, match="a new one would wait about 49 s "):
+            await desk.ask("b", "narrow")
+        await desk.until("a")
+
+
 async def test_a_deadline_in_the_queue(virtual: LoopClock) -> None:
     """A request that cannot be sent in time is given up at its deadline and costs nothing."""
     async with at_work(virtual, ONE) as desk:
