@@ -36,6 +36,7 @@ _COMMANDS = (
     ("resume", "brake:resume", "Send again."),
     ("search", "search:search", "Find passages of the indexed folders."),
     ("index", "search:index", "Index a folder or a git repository."),
+    ("sources", "sources:sources", "List the indexed folders; forget one."),
     ("usage", "usage:usage", "Show tokens and money by day, role and model."),
     ("models", "models:models", "List the models that the API offers."),
     ("keys", "keys:keys", "Show where the key comes from; use a new one without a restart."),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -93,7 +94,7 @@ class Memory(Index):
 
     async def sources(self) -> list[Source]:
         """The indexed folders, by path."""
-        return await self._read(shelves.sources)
+        return await self._read(self._sources)
 
     async def search(self, query: str, *, source: str = "", limit: int = 10) -> list[Hit]:
         """Find passages, best first."""
@@ -195,6 +196,12 @@ class Memory(Index):
                 hint="see that it is there and writable; it can be deleted, and is made again",
             ) from error
 
+    def _sources(self, connection: sqlite3.Connection) -> list[Source]:
+        return [
+            replace(one, kind=_kind(Path(one.path)), kept=one.path in self._folders)
+            for one in shelves.sources(connection)
+        ]
+
     def _add(self, connection: sqlite3.Connection, *, source: str, deep: bool) -> Indexed:
         """Go through a folder; `deep` reads the files that look unchanged, too."""
         folder = Path(source)
@@ -235,6 +242,12 @@ def _present(folders: Sequence[str]) -> list[str]:
 def _whole(folder: str) -> str:
     """A folder's name as it is kept."""
     return str(Path(folder).absolute())
+
+
+def _kind(folder: Path) -> Literal["repository", "folder", "gone"]:
+    if not folder.is_dir():
+        return "gone"
+    return "repository" if (folder / ".git").exists() else "folder"
 
 
 def _take_in(

@@ -44,6 +44,12 @@ SELECT s.path, count(d.id),
     count(d.description), s.updated
 FROM sources s LEFT JOIN documents d ON d.source = s.path GROUP BY s.path ORDER BY s.path
 """
+_FORGET = (
+    "DELETE FROM found WHERE rowid IN"
+    " (SELECT p.id FROM passages p JOIN documents d ON d.id = p.document WHERE d.source = ?)",
+    "DELETE FROM passages WHERE document IN (SELECT id FROM documents WHERE source = ?)",
+    "DELETE FROM documents WHERE source = ?",
+)
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 64
 
@@ -124,10 +130,12 @@ def looked_at(connection: sqlite3.Connection, source: str, *, now: float) -> Non
 
 
 def forget(connection: sqlite3.Connection, source: str) -> bool:
-    """Forget a folder; tells whether it was known."""
-    for path in known(connection, source):
-        take_out(connection, source, path=path)
-    return connection.execute("DELETE FROM sources WHERE path = ?", (source,)).rowcount > 0
+    """Forget a folder, wholly or not at all; tells whether it was known."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        for statement in _FORGET:
+            connection.execute(statement, (source,))
+        return connection.execute("DELETE FROM sources WHERE path = ?", (source,)).rowcount > 0
 
 
 def sources(connection: sqlite3.Connection) -> list[Source]:

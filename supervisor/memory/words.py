@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Source:
         passages: Passages of them.
         described: Files that have a description.
         updated: Unix time of the last pass, in seconds.
+        kind: `repository` at the top of a git repository, `gone` where nothing is any more.
+        kept: Whether it is kept up to date by itself, as `memory.folders` says.
     """
 
     path: str
@@ -67,6 +69,8 @@ class Source:
     passages: int
     described: int
     updated: float
+    kind: Literal["repository", "folder", "gone"] = "folder"
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ def _routes(hub: Hub, doorkeeper: Doorkeeper, closing: Closing, *, live: Live) -
         Route("/api/schedules/{name}/run", schedules.run, methods=["POST"]),
         Route("/api/memory", memory.sources),
         Route("/api/memory", memory.add, methods=["POST"]),
+        Route("/api/memory/forget", memory.forget, methods=["POST"]),
         Route("/api/search", memory.search),
         Route("/api/roles", roles.list),
         *(

@@ -372,6 +372,27 @@ async def test_port_check_knows_a_supervisor(capsys: Capture) -> None:
     assert checks["port"]["ok"]
 
 
+async def test_sources_are_listed_and_forgotten(capsys: Capture, tmp_path: Path) -> None:
+    """`sources` lists what is indexed; `forget` takes a path as `index` does."""
+    await anyio.Path(tmp_path, "notes.md").write_text("# Quota\n")
+    async with open_house() as house, served(house) as port:
+        empty = await command(capsys, port, "sources")
+        await command(capsys, port, "index", ".")
+        listed = await command(capsys, port, "sources")
+        document = await command(capsys, port, "sources", "list", "--json")
+        done = await command(capsys, port, "sources", "forget", ".")
+        again = await command(capsys, port, "sources", "forget", ".")
+    assert (empty.code, empty.out) == (0, "")
+    assert "`index FOLDER`" in empty.err
+    head, row = listed.out.splitlines()
+    assert head.split()[:3] == ["path", "kind", "files"]
+    assert row.split()[:4] == [str(tmp_path), "folder", "1", "1"]
+    assert json.loads(document.out)["sources"][0]["path"] == str(tmp_path)
+    assert (done.code, done.err) == (0, f"{tmp_path} is forgotten\n")
+    assert (again.code, again.out) == (1, "")
+    assert f"nothing is known of {tmp_path}" in again.err
+
+
 async def test_a_folder_is_indexed_and_searched(capsys: Capture, tmp_path: Path) -> None:
     """What was indexed is found with its place; a search without hits says what to do."""
     await anyio.Path(tmp_path, "notes.md").write_text("# Quota\n" + "A window.\n" * 9)

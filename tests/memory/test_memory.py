@@ -83,6 +83,26 @@ async def test_a_second_pass_reads_only_what_changed(memory: Memory, folder: Pat
     assert await found(memory, "wheel") == []
 
 
+async def test_sources_say_what_they_are_and_are_forgotten_wholly(
+    tmp_path: Path, folder: Path
+) -> None:
+    """A source is a repository, a folder or gone, kept or not; forgetting one leaves the others."""
+    kept = tmp_path / "kept"
+    await anyio.Path(kept, ".git").mkdir(parents=True)
+    await anyio.Path(kept, "wheel.txt").write_text("another wheel")
+    memory = Memory(tmp_path / "memory.sqlite", clock=SystemClock(), folders=[kept])
+    await memory.add(str(folder))
+    await memory.add(str(kept))
+    told = {one.path: (one.kind, one.kept) for one in await memory.sources()}
+    assert told == {str(folder): ("folder", False), str(kept): ("repository", True)}
+    await anyio.Path(folder).rename(tmp_path / "elsewhere")
+    assert [one.kind for one in await memory.sources() if one.path == str(folder)] == ["gone"]
+    assert await memory.remove(str(folder))
+    assert await found(memory, "wheel") == ["wheel.txt"]
+    assert await found(memory, "parse request") == []
+    assert [one.path for one in await memory.sources()] == [str(kept)]
+
+
 async def test_a_description_is_found_until_the_file_changes(memory: Memory, folder: Path) -> None:
     """What was said about a file leads to it; a changed file has to be described anew."""
     await memory.add(str(folder))

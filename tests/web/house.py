@@ -401,6 +401,7 @@ async def open_house(
     limits: Sequence[str] = (),
     queue: int = 10_000,
     retries: int = 0,
+    folders: Sequence[Path] = (),
 ) -> AsyncGenerator[House]:
     """A house with the roles quality and code and the client editor; all end with the block."""
     api, team, jobs, clock = Api(), PaperTeam("quality", "code"), PaperJobs(), SystemClock()
@@ -428,7 +429,7 @@ async def open_house(
         schedules=schedules,
         team=team,
         ledger=ledger,
-        memory=Memory(Path(folder.name, "memory.sqlite"), clock=clock),
+        memory=Memory(Path(folder.name, "memory.sqlite"), clock=clock, folders=folders),
         presence=Presence(present.append, clock=clock),
         clock=clock,
         started=clock.monotonic(),
