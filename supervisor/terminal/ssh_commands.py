@@ -123,7 +123,7 @@ def _help(*, as_json: bool) -> Result:
         return Result(OK, _json({"commands": listed}))
     lines = "".join(f"  {name:<8}{about}\n" for name, about in listed.items())
     without = "Without a command, on a terminal: a conversation."
-    return Result(OK, f"ssh HOST COMMAND [--json]\n\n{lines}\n{without}\n")
+    return Result(OK, f"ssh -p PORT HOST COMMAND [--json]\n\n{lines}\n{without}\n")
 
 
 def _unknown(word: str) -> str:

@@ -31,6 +31,7 @@ class Channel(Protocol):
     def exit(self, status: int) -> None: ...
     def is_closing(self) -> bool: ...
     def get_terminal_size(self) -> tuple[int, int, int, int]: ...
+    def get_extra_info(self, name: str) -> Any: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
@@ -47,8 +48,11 @@ _LARGEST = Size(rows=500, columns=1000)
 """A screen is drawn whole, in memory: a larger one is a mistake or an attack."""
 _FATAL = frozenset({"HUP", "INT", "KILL", "QUIT", "TERM"})
 _NO_TERMINAL = (
-    "error: a conversation needs a terminal: `ssh -t HOST`; or give a command: `ssh HOST help`\n"
+    "error: a conversation needs a terminal: `ssh -t{port} HOST`;"
+    " or give a command: `ssh{port} HOST help`\n"
 )
+_PORT = 22
+"""Where a client calls that is told no other port."""
 
 
 class SshSession(asyncssh.SSHServerSession[str]):
@@ -198,7 +202,7 @@ class SshSession(asyncssh.SSHServerSession[str]):
             if self._command is not None:
                 return await self._answer(self._command)
             if self._terminal is None:
-                self._say(_NO_TERMINAL)
+                self._say(_NO_TERMINAL.format(port=self._port()))
                 return USAGE
             return await self._hold_conversation(self._terminal)
         except EOFError:
@@ -247,6 +251,11 @@ class SshSession(asyncssh.SSHServerSession[str]):
             rows=min(height, _LARGEST.rows) or _USUAL.rows,
             columns=min(width, _LARGEST.columns) or _USUAL.columns,
         )
+
+    def _port(self) -> str:
+        """The option by which a client finds us, as far as we know; empty for the usual port."""
+        own = None if self._channel is None else self._channel.get_extra_info("sockname")
+        return f" -p {own[1]}" if own and own[1] != _PORT else ""
 
     def _redraw(self) -> None:
         app = self._app_session.app if self._app_session else None

@@ -64,7 +64,7 @@ async def test_a_conversation(tmp_path: Path) -> None:
         assert code == 0
         code, out, err = await run(served, "-T", "127.0.0.1")
         assert (code, out) == (2, "")
-        assert "ssh -t HOST" in err
+        assert f"ssh -t -p {served.port} HOST" in err
 
 
 async def test_strangers(tmp_path: Path) -> None:

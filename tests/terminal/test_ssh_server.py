@@ -291,11 +291,12 @@ async def test_a_mistake_of_ours_is_not_told_to_strangers(tmp_path: Path) -> Non
 
 
 async def test_no_command_and_no_terminal(tmp_path: Path) -> None:
-    """Without either there is nothing to do; it is said what would be."""
+    """Without either there is nothing to do; it is said what would be, with the port."""
     async with serving(tmp_path) as served, served.connect() as connection:
         done = await connection.run()
     assert (done.stdout, done.exit_status) == ("", 2)
-    assert "ssh -t HOST" in done.stderr
+    assert f"`ssh -t -p {served.port} HOST`" in str(done.stderr)
+    assert f"`ssh -p {served.port} HOST help`" in str(done.stderr)
 
 
 # -- limits ---------------------------------------------------------------------------------------
