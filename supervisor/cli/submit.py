@@ -37,8 +37,10 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
     """Give a job to a role and print its result as JSON.
 
     The input is the argument, else the file, else what comes on stdin. A JSON object or array is
-    sent as such, anything else as text. Exit code 1 when the job has no result, or one that says
-    `"status": "failed"` or `"passed": false`.
+    sent as such, anything else as text; what begins like one and is none is an error.
+
+    Exit code 1 when the job has no result, or one that says `"status": "failed"` or
+    `"passed": false`.
 
     Args:
         role: Who is to do it.
@@ -53,7 +55,9 @@ def submit(  # noqa: PLR0913 - every one is an option of the command line
     """
     settings = place.settings()
     given = _read(text, file)
-    document: dict[str, Any] = {"role": role, "input": given if as_text else as_value(given)}
+    document: dict[str, Any] = {"role": role, "input": given}
+    if not as_text:
+        document["input"] = as_value(given, hint="--text sends it as the text that it is")
     if key:
         document["key"] = key
     if priority is not None:

@@ -17,12 +17,11 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 from pydantic import ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
 
-from supervisor.errors import InvalidJobInput
 from supervisor.loading.plugin import LoadedRole, unload
 from supervisor.messages import JsonValue
 from supervisor.role import Role
+from supervisor.team.complaint import complaint, schema_of
 from supervisor.team.state import RoleState
 
 _PATIENCE = 5.0
@@ -166,11 +165,7 @@ class Member:
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """JSON schema of what it takes; empty where its type has none."""
-        try:
-            schema: Mapping[str, Any] = self.loaded.takes.json_schema()
-            return schema
-        except PydanticInvalidForJsonSchema:
-            return {}
+        return schema_of(self.loaded.takes)
 
     def check_input(self, value: Any) -> JsonValue:
         """A job's input as the JSON value that is stored.
@@ -192,11 +187,4 @@ def parse_input(loaded: LoadedRole, value: Any) -> Any:
     try:
         return loaded.takes.validate_python(value)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}, got: {one['input']!r:.80}"
-            for one in error.errors(include_url=False)[:5]
-        )
-        raise InvalidJobInput(
-            f"{loaded.name} does not take this input: {problems}",
-            hint=f"it takes {getattr(loaded.input_type, '__name__', loaded.input_type)}",
-        ) from error
+        raise complaint(loaded.name, loaded.takes, given=value, error=error) from error

@@ -7,25 +7,39 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+from supervisor.errors import ConfigError
 from supervisor.terminal.text import table
 from supervisor.terminal.waiting import one_line
 
 ENDED = frozenset({"done", "failed", "cancelled"})
 _ERROR = 60
+_NEAR = 30
 
 
-def as_value(text: str) -> Any:
+def as_value(text: str, *, hint: str) -> Any:
     """A JSON object or array as such; anything else stays text.
 
     Args:
         text: The input as given.
+        hint: How to give a text that begins like JSON.
+
+    Raises:
+        ConfigError: It begins like one of the two and is none: a role that takes a text as well
+            would be paid for a slip of the pen.
     """
-    if text.lstrip()[:1] not in ("{", "["):
+    begin = text.lstrip()[:1]
+    if begin not in ("{", "["):
         return text
     try:
         return json.loads(text)
-    except ValueError:
-        return text
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        rest = error.doc[error.pos :].split("\n", 1)[0][:_NEAR]
+        raise ConfigError(
+            f'the input begins with "{begin}" and is not JSON: {error.msg.lower()} at {place},'
+            f" {f'before: {rest}' if rest else 'where it ends'}",
+            hint=hint,
+        ) from error
 
 
 def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:

@@ -125,7 +125,8 @@ class Orders:
     async def _ask(self, argument: str) -> None:
         known = () if " " in argument else await role_names(self._house)
         role, text = split_ask(argument, known)
-        job = await self._house.post("/api/jobs", {"role": role, "input": as_value(text)})
+        value = as_value(text, hint="a word before it makes it a text")
+        job = await self._house.post("/api/jobs", {"role": role, "input": value})
         name = one_line(str(job["id"]))
         try:
             while job["status"] not in ENDED:

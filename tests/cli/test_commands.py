@@ -106,7 +106,7 @@ async def test_whole_job_is_printed_with_json(capsys: Capture) -> None:
         (('{"a": [1]}',), {"a": [1]}),
         (("[1, 2]",), [1, 2]),
         (('{"a": [1]}', "--text"), '{"a": [1]}'),
-        (("{not json",), "{not json"),
+        (("{not json", "--text"), "{not json"),
         (("5",), "5"),
         (("- do this",), "- do this"),
     ],
@@ -114,7 +114,7 @@ async def test_whole_job_is_printed_with_json(capsys: Capture) -> None:
 async def test_json_is_sent_as_json(
     capsys: Capture, words: tuple[str, ...], expected: object
 ) -> None:
-    """Objects and arrays are sent as such unless --text says otherwise; anything else is text."""
+    """Objects and arrays are sent as such unless --text says otherwise; all else is text."""
     async with open_house() as house, served(house) as port:
         await command(capsys, port, "submit", "--no-wait", "quality", *words)
     assert house.jobs.kept["j1"].input == expected
@@ -156,6 +156,8 @@ async def test_key_and_priority_go_along(capsys: Capture) -> None:
         (("submit", "qualty", "x"), 4, 'did you mean "quality"?'),
         (("submit", "quality", "x", "--file", "y"), 2, "expected the input once"),
         (("submit", "quality", "--file", "missing"), 2, "cannot read missing"),
+        (("submit", "quality", "{bad json"), 2, "is not JSON: expecting property name"),
+        (("submit", "quality", "{bad json"), 2, "line 1, column 2, before: bad json (--text"),
         (("submit", "quality", "--keyy=k"), 2, "unknown option: --keyy=k"),
         (("submit", "quality", "x", "--priority", "soon"), 2, 'got: "soon"'),
         (("stop", "nobody"), 4, 'no role is called "nobody"'),

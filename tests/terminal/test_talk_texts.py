@@ -82,11 +82,31 @@ def test_ask_has_two_parts() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [('{"a": 1}', {"a": 1}), ("[1]", [1]), ("{no json", "{no json"), ("5", "5")],
+    [('{"a": 1}', {"a": 1}), (" [1]", [1]), ("a {", "a {"), ("5", "5"), ("", "")],
 )
 def test_jobs_take_json(text: str, value: object) -> None:
     """An object or an array goes to the role as such, anything else as text."""
-    assert as_value(text) == value
+    assert as_value(text, hint="") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "{no json",
+            "property name enclosed in double quotes at line 1, column 2, before: no json",
+        ),
+        ('{"a": 1,\n "b" 2}', "expecting ':' delimiter at line 2, column 6, before: 2}"),
+        ('{"a": 1', "expecting ',' delimiter at line 1, column 8, where it ends"),
+        ("[1] and more", "extra data at line 1, column 5, before: and more"),
+    ],
+)
+def test_what_begins_like_json_has_to_be_some(text: str, told: str) -> None:
+    """Broken JSON is no text, which a role might be paid for: it is said where it breaks."""
+    with pytest.raises(ConfigError, match=f'begins with "\\{text[0]}" and is not JSON') as refused:
+        as_value(text, hint="mend it")
+    assert told in refused.value.message
+    assert refused.value.hint == "mend it"
 
 
 def test_results_are_readable() -> None:
