@@ -1,7 +1,7 @@
 """Whether a failed attempt's request is sent again, and who is given up. Pure.
 
 While the API answers nobody it is not each request's own failures that count, but how long its
-caller is willing to wait.
+caller is willing to wait. While a model has no capacity the same holds for jobs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from supervisor.broker.outage import ASIDE, Outage
 from supervisor.broker.verdict import Again, judge
 from supervisor.quota.pause import Pause
 from supervisor.upstream.failures import Failure, FailureKind
+from supervisor.upstream.retry import retry_delay
 
 MOST_LOOKS = 20
 """Times that a request may look whether the API is back and get an error for an answer: each took
@@ -57,6 +58,13 @@ class Repetition:
         Returns:
             None for a final error.
         """
+        if failure.kind is FailureKind.CAPACITY and entry.request.job and not failure.final:
+            # A job bears waiting, and for the model's room its request has not to answer.
+            delay = retry_delay(
+                failure, retries=entry.full, most=entry.full + 1, spread=self._spread()
+            )
+            entry.full += 1
+            return None if delay is None else Again(delay, in_line=True)
         if self._outage.on and self._outage.covers(failure):
             # What the API says no to may be the request after all: that has an end.
             entry.looks += failure.status is not None

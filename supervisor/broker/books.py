@@ -52,6 +52,7 @@ class Books:
         outage: Whether the API answers anybody at all.
         under_way: Attempts that have not ended.
         on_down: Called each time that the API was found to answer nobody.
+        on_room: Told of every model that has answered.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Books:
         self._clock = clock
         self._on_answer = on_answer
         self.on_down: Callable[[], object] = bool
+        self.on_room: Callable[[str], object] = bool
         self._spread = spread
         self._prices = prices
         self.accounts: dict[str, Account] = {}
@@ -221,6 +223,7 @@ class Books:
 
     def _answered(self, entry: Entry) -> None:
         self._on_answer(entry.granted_at)
+        self.on_room(entry.request.model)
         if self.outage.answered(entry.request.model, self._clock.monotonic()):
             _log.info("broker.api_back")
 

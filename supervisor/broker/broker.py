@@ -97,6 +97,7 @@ class Broker:
         self._dispatcher = Dispatcher(
             self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
         )
+        self._books.on_room = self._dispatcher.answered
         self._accounts = self._books.accounts
         self._stops = Stops()
         self._admission = Admission(
@@ -312,7 +313,7 @@ class Broker:
         halted = self._halt.error(self._clock.monotonic(), entry.request.id)
         if halted is not None:
             raise halted
-        self._dispatcher.retry(entry, again.delay, behind=again.behind)
+        self._dispatcher.retry(entry, again.delay, behind=again.behind, in_line=again.in_line)
 
     def _stop_sending(self, failure: Failure, body: bytes, content_type: str) -> None:
         """The key is unusable: everybody who waits is told now, waiting would never help."""

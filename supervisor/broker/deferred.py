@@ -106,7 +106,7 @@ class Deferring:
             return self._lost(entry, errand, promise, text="no answer within a day")
         errand.pending = True
         # It got an answer, if not the one: failures count from here.
-        entry.retries = entry.refusals = entry.looks = 0
+        entry.retries = entry.refusals = entry.looks = entry.full = 0
         return Again(next_look(age))
 
     def _lost(self, entry: Entry, errand: Errand, promise: Promise, *, text: str) -> Again:

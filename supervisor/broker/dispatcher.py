@@ -14,6 +14,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.broker.entry import Entry
+from supervisor.broker.lines import Lines
 from supervisor.clock import Clock
 from supervisor.errors import DeadlineExceeded, RequestError, StoreError
 from supervisor.ledger.attempt import Attempt
@@ -46,6 +47,7 @@ class Dispatcher:
         self._on_grant = on_grant
         self.quota = quota
         self.scheduler: Scheduler[Entry] = Scheduler(quota)
+        self.lines = Lines()
         self._ledger = ledger
         self._clock = clock
         self._wake = asyncio.Event()
@@ -70,18 +72,45 @@ class Dispatcher:
         self.scheduler.submit(entry, self._clock.monotonic())
         self._wake.set()
 
-    def retry(self, entry: Entry, delay: float, *, behind: bool = False) -> None:
-        """Queue a granted entry again; it keeps its age, unless it is to go `behind` all others."""
+    def retry(
+        self, entry: Entry, delay: float, *, behind: bool = False, in_line: bool = False
+    ) -> None:
+        """Queue a granted entry again.
+
+        Args:
+            entry: The entry.
+            delay: Seconds before which it must not go.
+            behind: It goes behind all others; else it keeps its age.
+            in_line: It waits for its model's capacity, in line with those that do, too.
+        """
+        self._leave_line(entry)
         now = self._clock.monotonic()
-        self.scheduler.retry(entry, now=now, not_before=now + delay, behind=behind)
+        moment = self.lines.join(entry, delay=delay, now=now) if in_line else now + delay
+        self.scheduler.retry(entry, now=now, not_before=moment, behind=behind)
         self._wake.set()
 
     def leave(self, entry: Entry) -> None:
         """Take an entry out, wherever it is."""
+        self._leave_line(entry)
         self.scheduler.leave(entry)
         # With nobody waiting there is nothing to decide, and a lone call would pay for a turn.
         if self.quota.backlog:
             self._wake.set()
+
+    def answered(self, model: str) -> None:
+        """A model has answered somebody: let more of those look who wait for its capacity."""
+        for entry in self.lines.answered(model):
+            now = self._clock.monotonic()
+            self.scheduler.hasten(entry, not_before=now, now=now)
+            self._wake.set()
+
+    def _leave_line(self, entry: Entry) -> None:
+        if entry in self.lines:
+            now = self._clock.monotonic()
+            moved = self.lines.leave(entry, now=now)
+            if moved is not None:
+                self.scheduler.hasten(moved[0], not_before=moved[1], now=now)
+                self._wake.set()
 
     def changed(self) -> None:
         """Something that decisions depend on has changed."""

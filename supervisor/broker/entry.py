@@ -22,6 +22,7 @@ class Entry(Ticket):
         granted_at: Monotonic seconds of the last grant.
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
+        full: Times its model had no capacity for it, while it belongs to a job.
         looks: Times it found in vain whether the API answers again.
         streamed: Its stream has begun and ended; what became of it is booked.
         sent: HTTP requests sent for it.
@@ -33,6 +34,7 @@ class Entry(Ticket):
         "asked_at",
         "attempt",
         "errand",
+        "full",
         "granted_at",
         "looks",
         "refusals",
@@ -53,6 +55,7 @@ class Entry(Ticket):
         self.waited = 0.0
         self.retries = 0
         self.refusals = 0
+        self.full = 0
         self.looks = 0
         self.sent = 0
         self.streamed = False

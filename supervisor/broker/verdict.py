@@ -33,10 +33,12 @@ class Again:
     Attributes:
         delay: Seconds to wait before it may go.
         behind: All others of its class go first.
+        in_line: Those who wait for the same model look one at a time.
     """
 
     delay: float
     behind: bool = False
+    in_line: bool = False
 
 
 def judge(

@@ -26,6 +26,8 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
         detail, obstacle = f"retry {entry.retries} waits for its turn", Obstacle.RETRY
         if promise is not None and not entry.retries:
             detail, obstacle = f"waits for the deferred answer {promise.id}", Obstacle.DEFERRED
+        elif entry in dispatcher.lines:
+            detail = "its model has no capacity"
         expected: float | None = max(0.0, entry.not_before - now)
         return Why(
             request.id, request.traffic_class, 1, 0, obstacle.value, detail, waited, expected

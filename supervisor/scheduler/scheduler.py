@@ -100,7 +100,8 @@ class Scheduler(Generic[T]):
         self._order: list[int] = []
         self._virtual: dict[int, float] = {}
         self._classes: dict[int, ClassQueue] = {}
-        self._delayed: list[tuple[float, int, T]] = []
+        self._delayed: list[tuple[float, int, int, T]] = []
+        self._delays = 0
         self._deadlines: list[list[Any]] = []
         self._next_age = 0
 
@@ -164,7 +165,23 @@ class Scheduler(Generic[T]):
         if not_before > now:
             ticket.state = TicketState.DELAYED
             ticket.not_before = not_before
-            heappush(self._delayed, (not_before, ticket.age, ticket))
+            self._delay(ticket)
+        else:
+            self._queue(ticket)
+
+    def hasten(self, ticket: T, *, not_before: float, now: float) -> None:
+        """Let a delayed ticket go sooner; one that is not delayed, or not for so long, stays.
+
+        Args:
+            ticket: The ticket.
+            not_before: Monotonic seconds.
+            now: Monotonic seconds.
+        """
+        if ticket.state is not TicketState.DELAYED or not_before >= ticket.not_before:
+            return
+        ticket.not_before = not_before
+        if not_before > now:
+            self._delay(ticket)
         else:
             self._queue(ticket)
 
@@ -197,6 +214,11 @@ class Scheduler(Generic[T]):
             lane.virtual = max(lane.virtual, self._virtual[ticket.priority])
         lane.push(ticket)
         self._gate.arrived(ticket.owner)
+
+    def _delay(self, ticket: T) -> None:
+        # One that was hastened stands there twice: numbers are compared, and never tickets.
+        self._delays += 1
+        heappush(self._delayed, (ticket.not_before, ticket.age, self._delays, ticket))
 
     def _released(self, ticket: T) -> None:
         self._classes[ticket.owner].in_flight -= 1
@@ -339,8 +361,8 @@ class Scheduler(Generic[T]):
 
     def _wake(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
-            ticket = heappop(self._delayed)[2]
-            if ticket.state is TicketState.DELAYED:
+            ticket = heappop(self._delayed)[3]
+            if ticket.state is TicketState.DELAYED and ticket.not_before <= now:
                 self._queue(ticket)
 
     def _next_timer(self) -> float:
@@ -368,9 +390,9 @@ class Scheduler(Generic[T]):
         delayed = [
             entry
             for entry in self._delayed
-            if entry[2].owner == owner and entry[2].state is TicketState.DELAYED
+            if entry[3].owner == owner and entry[3].state is TicketState.DELAYED
         ]
-        return min(delayed)[2] if delayed else None
+        return min(delayed)[3] if delayed else None
 
     def lanes(self) -> Iterator[tuple[int, Lane[T]]]:
         """(priority, lane) of everything that waits, in the order of service."""

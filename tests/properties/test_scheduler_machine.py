@@ -76,6 +76,16 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.scheduler.retry(item.ticket, now=self.now, not_before=item.not_before)
         item.state = "delayed" if delay else "waiting"
 
+    @precondition(lambda self: self.those("waiting", "delayed", "flying"))
+    @rule(pick=PICK, delay=st.integers(0, 5))
+    def hasten(self, pick: int, delay: int) -> None:
+        living = self.those("waiting", "delayed", "flying")
+        item, moment = living[pick % len(living)], self.now + delay
+        self.scheduler.hasten(item.ticket, not_before=moment, now=self.now)
+        if item.state == "delayed" and moment < item.not_before:
+            item.not_before = moment
+            item.state = "delayed" if delay else "waiting"
+
     def may_retry(self) -> list[Item]:
         return [item for item in self.those("flying") if item.ticket.deadline > self.now]
 
