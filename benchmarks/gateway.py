@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.launch import (
     KEY,
+    UNBOUNDED,
     Running,
     busy_seconds,
     free_port,
@@ -37,19 +38,7 @@ IN_FLIGHT = (1, 16, 64)
 _STREAMED = 16
 _WARM_UP = 0.5
 _NONE, _RELAY, _OURS, _LITELLM = "no gateway", "bare relay", "ours", f"LiteLLM {VERSION}"
-_CONFIG = """
-[upstream]
-base_url = "{upstream}/v1"
-
-[quota]
-limits = ["1000000 requests / second"]
-
-[web]
-port = 0
-
-[log]
-level = "warning"
-
+_CONFIG = f"""{UNBOUNDED}
 [clients.bench]
 ceiling = []
 """

@@ -26,6 +26,7 @@ import aiohttp
 from benchmarks.kills import Plan as Kills
 from benchmarks.kills import Toll, endure
 from benchmarks.launch import (
+    UNBOUNDED,
     Running,
     busy_seconds,
     post,
@@ -45,19 +46,6 @@ from supervisor import Context, Role
 class Nothing(Role[int, None]):
     async def handle(self, job: int, ctx: Context) -> None:
         pass
-"""
-_CONFIG = """
-[upstream]
-base_url = "{upstream}/v1"
-
-[quota]
-limits = ["1000000 requests / second"]
-
-[web]
-port = 0
-
-[log]
-level = "warning"
 """
 _KILLS = Kills()
 _CONNECTIONS = 64
@@ -107,7 +95,7 @@ def many_rows(folder: Path, *, count: int) -> Iterator[Row]:
     (folder / "roles" / "nothing.py").write_text(_ROLE)
     with (
         simulator(folder) as api,
-        supervisor(folder, _CONFIG.format(upstream=api.url)) as house,
+        supervisor(folder, UNBOUNDED.format(upstream=api.url)) as house,
     ):
         until_answered(f"{house.url}/readyz")
         before = _probe(house)

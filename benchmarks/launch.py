@@ -25,6 +25,20 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 KEY = "xai-test-not-a-real-key"
+UNBOUNDED = """
+[upstream]
+base_url = "{upstream}/v1"
+
+[quota]
+limits = ["1000000 requests / second"]
+
+[web]
+port = 0
+
+[log]
+level = "warning"
+"""
+"""Settings of a supervisor that waits for no quota; `{upstream}` is where its API is."""
 
 _NEEDED = ("PATH", "LANG", "TMPDIR", "SYSTEMROOT")
 _PR_SET_PDEATHSIG = 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from cyclopts import App
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson, Flag
+from supervisor.cli.look import look
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.errors import ConfigError
@@ -37,13 +39,8 @@ def list_jobs(
     """
     wanted = {"role": role, "status": status, "limit": limit}
     query = urlencode({name: value for name, value in wanted.items() if value is not None})
-    document = Connection(place.settings()).get(f"/api/jobs?{query}")
-    if as_json:
-        print_json(document)
-    elif document["jobs"]:
-        print(jobs_table(document["jobs"]))
-    else:
-        talk("there are no such jobs")
+    path, empty = f"/api/jobs?{query}", "there are no such jobs"
+    look(path, _rendered, empty=empty, as_json=as_json, place=place)
 
 
 @jobs.command
@@ -97,6 +94,10 @@ def retry(
         wanted = {"poisoned": kind} | ({} if role is None else {"role": role})
         count += connection.post("/api/jobs/retry", wanted)["retried"]
     talk(f"{count} jobs are queued again")
+
+
+def _rendered(document: dict[str, Any]) -> str:
+    return jobs_table(document["jobs"]) if document["jobs"] else ""
 
 
 def _act(job: str, action: str, *, place: Place) -> None:

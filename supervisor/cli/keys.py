@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from cyclopts import App
@@ -10,8 +9,10 @@ from cyclopts import App
 from supervisor.cli.connection import Connection
 from supervisor.cli.exits import FAILURE, OK
 from supervisor.cli.flag import AsJson
+from supervisor.cli.look import look
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
+from supervisor.terminal.text import local_time
 
 keys = App(
     name="keys",
@@ -31,11 +32,7 @@ def show_keys(*, as_json: AsJson = False, place: Place = HERE) -> None:
         as_json: Print one JSON document.
         place: Which supervisor.
     """
-    document = Connection(place.settings()).get("/api/keys")
-    if as_json:
-        print_json(document)
-    else:
-        print(rendered(document))
+    look("/api/keys", rendered, as_json=as_json, place=place)
 
 
 @keys.command
@@ -67,17 +64,13 @@ def rendered(document: dict[str, Any]) -> str:
     lines = [
         f"source       {document['source']}",
         f"fingerprint  {document['fingerprint'] or '(no key)'}",
-        f"in use since {_moment(document['since'])}, rotated {document['rotations']} times",
+        f"in use since {local_time(document['since'])}, rotated {document['rotations']} times",
     ]
     last: dict[str, Any] | None = document["last"]
     if last is None:
         lines.append("last reload  none")
     else:
-        told = f"{_moment(last['at'])}, {last['cause']}: {last['result']}: {last['detail']}"
+        told = f"{local_time(last['at'])}, {last['cause']}: {last['result']}: {last['detail']}"
         lines.append(f"last reload  {told}")
         lines += [f"             → {last['hint']}"] if last["hint"] else []
     return "\n".join(lines)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")

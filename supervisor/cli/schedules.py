@@ -10,7 +10,8 @@ from cyclopts import App
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
-from supervisor.cli.output import print_json, talk
+from supervisor.cli.look import look
+from supervisor.cli.output import talk
 from supervisor.cli.place import HERE, Place
 from supervisor.terminal.text import table
 
@@ -28,13 +29,8 @@ def list_schedules(*, as_json: AsJson = False, place: Place = HERE) -> None:
         as_json: Print one JSON document.
         place: Which supervisor.
     """
-    document = Connection(place.settings()).get("/api/schedules")
-    if as_json:
-        print_json(document)
-    elif document["schedules"]:
-        print(table(_HEADS, [_row(each) for each in document["schedules"]]))
-    else:
-        talk("there are no schedules; [[schedule]] in config.toml makes one")
+    empty = "there are no schedules; [[schedule]] in config.toml makes one"
+    look("/api/schedules", _rendered, empty=empty, as_json=as_json, place=place)
 
 
 @schedules.command
@@ -47,6 +43,11 @@ def run(name: str, /, *, place: Place = HERE) -> None:
     """
     job = Connection(place.settings()).post(f"/api/schedules/{quote(name, safe='')}/run")
     talk(f"job {job['id']} of {job['role']} is {job['status']}")
+
+
+def _rendered(document: dict[str, Any]) -> str:
+    rows = [_row(each) for each in document["schedules"]]
+    return table(_HEADS, rows) if rows else ""
 
 
 def _row(schedule: dict[str, Any]) -> tuple[object, ...]:

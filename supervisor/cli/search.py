@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
+from supervisor.cli.look import look
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.errors import ConfigError
@@ -37,13 +38,9 @@ def search(
     query: dict[str, object] = {"q": sought, "limit": limit}
     if source:
         query["source"] = str(Path(source).absolute())
-    document = Connection(place.settings()).get(f"/api/search?{urlencode(query)}")
-    if as_json:
-        print_json(document)
-    elif document["hits"]:
-        print("\n\n".join(_shown(hit) for hit in document["hits"]))
-    else:
-        talk("nothing was found; `index FOLDER` makes a folder known")
+    path = f"/api/search?{urlencode(query)}"
+    empty = "nothing was found; `index FOLDER` makes a folder known"
+    look(path, _rendered, empty=empty, as_json=as_json, place=place)
 
 
 def index(
@@ -69,6 +66,10 @@ def index(
         f"{done['source']}: {done['files']} files, {done['passages']} passages"
         f" ({done['changed']} changed, {done['removed']} removed, {done['skipped']} left out)"
     )
+
+
+def _rendered(document: dict[str, Any]) -> str:
+    return "\n\n".join(_shown(hit) for hit in document["hits"])
 
 
 def _shown(hit: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ from cyclopts import App
 
 from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson
-from supervisor.cli.output import print_json, talk
+from supervisor.cli.look import look
+from supervisor.cli.output import talk
 from supervisor.cli.place import HERE, Place
-from supervisor.terminal.text import table
+from supervisor.terminal.text import local_time, table
 
 sources = App(
     name="sources",
@@ -33,13 +33,8 @@ def list_sources(*, as_json: AsJson = False, place: Place = HERE) -> None:
         as_json: Print one JSON document.
         place: Which supervisor.
     """
-    document = Connection(place.settings()).get("/api/memory")
-    if as_json:
-        print_json(document)
-    elif document["sources"]:
-        print(table(_HEADS, [_row(each) for each in document["sources"]], right=_NUMBERS))
-    else:
-        talk("no folder is indexed; `index FOLDER` makes one known")
+    empty = "no folder is indexed; `index FOLDER` makes one known"
+    look("/api/memory", _rendered, empty=empty, as_json=as_json, place=place)
 
 
 @sources.command
@@ -55,14 +50,18 @@ def forget(folder: str, /, *, place: Place = HERE) -> None:
     talk(f"{done['source']} is forgotten")
 
 
+def _rendered(document: dict[str, Any]) -> str:
+    rows = [_row(each) for each in document["sources"]]
+    return table(_HEADS, rows, right=_NUMBERS) if rows else ""
+
+
 def _row(source: dict[str, Any]) -> tuple[object, ...]:
-    when = datetime.fromtimestamp(source["updated"]).astimezone()
     return (
         source["path"],
         source["kind"],
         source["files"],
         source["passages"],
         source["described"],
-        when.strftime("%Y-%m-%d %H:%M"),
+        local_time(source["updated"]),
         "yes" if source["kept"] else "no",
     )

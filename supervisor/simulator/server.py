@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from supervisor.clock import Clock, SystemClock
-from supervisor.errors import ConfigError
+from supervisor.listening import cannot_listen
 from supervisor.simulator.app import app_of
 from supervisor.simulator.judge import Judge
 from supervisor.simulator.script import read_script
@@ -92,10 +92,8 @@ async def serve(
     try:
         server = await asyncio.get_running_loop().create_server(protocol, host, port, backlog=2048)
     except OSError as exc:
-        raise ConfigError(
-            f"the simulator cannot listen on {host}:{port}: {exc.strerror or exc}",
-            hint="choose another port, or 0 for any that is free",
-        ) from exc
+        hint = "choose another port for the simulator, or 0 for any that is free"
+        raise cannot_listen(host, port, exc, hint=hint) from exc
     bound = int(server.sockets[0].getsockname()[1])
     _log.info("simulator.started", host=host, port=bound)
     try:

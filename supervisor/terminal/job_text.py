@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from supervisor.errors import ConfigError
-from supervisor.terminal.text import table
+from supervisor.terminal.text import local_time, table
 from supervisor.terminal.waiting import one_line
 
 ENDED = frozenset({"done", "failed", "cancelled"})
@@ -53,7 +52,7 @@ def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:
             job["id"],
             job["role"],
             "poisoned" if job.get("poisoned") else job["status"],
-            datetime.fromtimestamp(job["created"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            local_time(job["created"]),
             job["runs"],
             _short(job["error"] or ""),
         )

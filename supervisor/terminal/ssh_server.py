@@ -19,6 +19,7 @@ from anyio.abc import TaskStatus
 
 from supervisor.config.settings import SshSettings
 from supervisor.errors import ConfigError
+from supervisor.listening import cannot_listen
 from supervisor.terminal.ssh_commands import Reader
 from supervisor.terminal.ssh_connection import Connections, Gatekeeper, SshConnection
 from supervisor.terminal.ssh_host_key import HOST_KEY, host_key
@@ -121,10 +122,8 @@ async def _listen(
             keepalive_count_max=_UNANSWERED,
         )
     except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
-            hint="choose another ssh.port",
-        ) from error
+        hint = "choose another ssh.port"
+        raise cannot_listen(settings.host, settings.port, error, hint=hint) from error
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from supervisor.terminal.text import Color, Painter, table
+from supervisor.terminal.waiting import duration
 
 _BAR = 24
 _STATES = {
@@ -44,7 +45,7 @@ def _head(report: Mapping[str, Any], painter: Painter) -> str:
     state = report["status"]
     shown = painter.paint(state, _STATES.get(state, Color.STRONG))
     reason = f": {report['reason']}" if report.get("reason") else ""
-    head = f"{shown}{reason}, version {report['version']}, up {_duration(report['uptime_s'])}"
+    head = f"{shown}{reason}, version {report['version']}, up {duration(report['uptime_s'])}"
     pause = report.get("pause", {})
     if pause.get("refusals"):
         text = f"the API refused {pause['refusals']} times in a row for quota; sending is held back"
@@ -126,11 +127,3 @@ def _paint_states(text: str, painter: Painter) -> str:
         color = _STATES.get(state, Color.FAINT)
         lines[number] = line.replace(f" {state} ", f" {painter.paint(state, color)} ", 1)
     return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import TextIO
 
@@ -37,6 +38,15 @@ def painter_for(stream: TextIO) -> Painter:
     """A painter that suits a stream: plain for files, for `NO_COLOR` and for dumb terminals."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Painter(enabled=wanted and stream.isatty())
+
+
+def local_time(seconds: float) -> str:
+    """A moment as this machine's clock shows it.
+
+    Args:
+        seconds: Unix time.
+    """
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def table(

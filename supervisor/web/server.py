@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from supervisor.errors import ConfigError
+from supervisor.listening import cannot_listen
 from supervisor.web.closing import Closing
 from supervisor.web.gateway import StreamLost
 
@@ -75,10 +75,8 @@ async def serve(
     try:
         server = await asyncio.get_running_loop().create_server(protocol, host, port, backlog=2048)
     except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            hint="does a supervisor run already? otherwise choose another web.port",
-        ) from error
+        hint = "does a supervisor run already? otherwise choose another web.port"
+        raise cannot_listen(host, port, error, hint=hint) from error
     bound = int(server.sockets[0].getsockname()[1])
     _log.info("web.started", host=host, port=bound)
     cut = 0

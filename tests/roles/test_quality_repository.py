@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from supervisor import Bounds, Brief, JobFailed, Ran, TaskResult
+from supervisor import Brief, JobFailed, Ran, TaskResult
 from supervisor.loading.inventory import load_all
 from supervisor.loading.plugin import LoadedRole
 from supervisor.testing import LocalSandbox, ScriptedContext, run_role
@@ -387,15 +387,7 @@ class Held(LocalSandbox):
         self.folders: list[Path] = []
         self.entered = anyio.Event()
 
-    async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        folder: Path,
-        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
-        apart: bool = False,
-        readable: Sequence[Path] = (),
-    ) -> Ran:
+    async def run(self, command: str | Sequence[str], *, folder: Path, **more: Any) -> Ran:
         """Say where it is, and wait for ever."""
         self.folders.append(folder)
         self.entered.set()
@@ -436,19 +428,9 @@ async def test_a_working_tree_left_by_a_crash_is_made_whole(
 class Breaking(LocalSandbox):
     """A sandbox in which a command destroys the working tree it runs in."""
 
-    async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        folder: Path,
-        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
-        apart: bool = False,
-        readable: Sequence[Path] = (),
-    ) -> Ran:
+    async def run(self, command: str | Sequence[str], *, folder: Path, **more: Any) -> Ran:
         """Run it, and leave no working tree."""
-        ran = await super().run(
-            command, folder=folder, bounds=bounds, apart=apart, readable=readable
-        )
+        ran = await super().run(command, folder=folder, **more)
         await super().run(f"rm -rf {folder}; touch {folder}", folder=folder.parent)
         return ran
 
@@ -469,21 +451,11 @@ class Missing(LocalSandbox):
         super().__init__("plain")
         self._ran = ran
 
-    async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        folder: Path,
-        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
-        apart: bool = False,
-        readable: Sequence[Path] = (),
-    ) -> Ran:
+    async def run(self, command: str | Sequence[str], *, folder: Path, **more: Any) -> Ran:
         """Run anything but ruff."""
         if "check" in command:
             return self._ran
-        return await super().run(
-            command, folder=folder, bounds=bounds, apart=apart, readable=readable
-        )
+        return await super().run(command, folder=folder, **more)
 
 
 @pytest.mark.parametrize(

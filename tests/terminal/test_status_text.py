@@ -41,7 +41,7 @@ def _report(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(5.9, "up 5 s"), (65, "up 1 min 5 s"), (3661, "up 1 h 1 min"), (90_000, "up 25 h 0 min")],
+    [(5.9, "up 6 s"), (65, "up 1 min 5 s"), (3661, "up 1 h 1 min"), (90_000, "up 25 h 0 min")],
 )
 def test_uptime_is_told_in_words(seconds: float, text: str) -> None:
     """Uptime is told to what matters at its length."""
