@@ -14,7 +14,7 @@ from prompt_toolkit.keys import Keys
 from supervisor.terminal.ssh_input import SshInput
 from tests.terminal.ssh import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("virtual")]
 
 BEGIN, END = "\x1b[200~", "\x1b[201~"
 

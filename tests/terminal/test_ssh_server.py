@@ -384,7 +384,7 @@ async def test_a_network_that_takes_nothing(tmp_path: Path) -> None:
         flow.clear()
         with anyio.fail_after(10):
             await flooded.wait()
-        # What begins now is held as well.
+        # What begins now is held as well. Nothing tells how far it has come: a moment has to do.
         later = asyncio.create_task(connection.run("queue"))
         await asyncio.sleep(0.01)
         flow.set()
