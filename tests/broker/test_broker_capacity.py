@@ -14,6 +14,7 @@ from supervisor.broker.lines import APART, Lines
 from supervisor.clock import LoopClock
 from supervisor.errors import Draining, UpstreamUnavailable
 from supervisor.messages import TrafficClass
+from tests.broker.deferrals import Shelf, promised, sent
 from tests.broker.desk import Desk, at_work, most_within, request
 from tests.upstream.api import BROKEN, CAPACITY, JSON, Answer, ScriptedApi, flat, streamed
 
@@ -130,6 +131,16 @@ async def test_a_stream_of_a_job_waits_alike(virtual: LoopClock) -> None:
     async with at_work(virtual, MINUTE, api=api) as desk:
         attempts = await _attempts_of_stream(desk)
     assert attempts == 11
+
+
+async def test_what_is_deferred_waits_alike(virtual: LoopClock) -> None:
+    """A job's deferred request waits for capacity before its promise and after it, and pays once."""
+    shelf = Shelf()
+    api = ScriptedApi(*[CAPACITY] * 6, promised(), *[CAPACITY] * 6)
+    async with at_work(virtual, MINUTE, api=api) as desk:
+        reply = await desk.ask("a", job="j1", deferred=shelf)
+        assert sent(desk) == [*["post"] * 7, *["one"] * 7]
+    assert (reply.status, len(shelf.kept)) == (200, 1)
 
 
 async def _attempts_of_stream(desk: Desk) -> int:
