@@ -134,7 +134,7 @@ async def test_a_stream_of_a_job_waits_alike(virtual: LoopClock) -> None:
 
 
 async def test_what_is_deferred_waits_alike(virtual: LoopClock) -> None:
-    """A job's deferred request waits for capacity before its promise and after it, and pays once."""
+    """A deferred request waits for capacity before its promise and after it, and pays once."""
     shelf = Shelf()
     api = ScriptedApi(*[CAPACITY] * 6, promised(), *[CAPACITY] * 6)
     async with at_work(virtual, MINUTE, api=api) as desk:
