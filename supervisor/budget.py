@@ -72,7 +72,7 @@ class Budget:
         return span(self.period, wall)
 
     def __str__(self) -> str:
-        return f"{self.amount} usd / {self.period}"
+        return f"{self.amount:f} usd / {self.period}"
 
 
 def span(period: Period, wall: float) -> Span:

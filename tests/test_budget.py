@@ -42,3 +42,10 @@ def test_every_moment_lies_in_one_period(moment: float, period: Period) -> None:
 def test_money_is_counted_exactly() -> None:
     """A tenth of a cent is no rounding error."""
     assert Budget.parse("0.001 usd / hour").ticks == 10_000_000
+
+
+@pytest.mark.parametrize("text", ["0.0000001 usd / day", "1000000 usd / month", "5 usd / hour"])
+def test_a_budget_reads_as_it_is_written(text: str) -> None:
+    """What a budget says of itself is a budget again, however small."""
+    assert str(Budget.parse(text)) == text
+    assert Budget.parse(str(Budget.parse(text))) == Budget.parse(text)
