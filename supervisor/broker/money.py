@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.broker.account import Account
+from supervisor.budget import span
 from supervisor.clock import Clock
 from supervisor.errors import BudgetSpent
 from supervisor.ledger.ledger import Ledger
@@ -35,9 +36,9 @@ class Money:
         Raises:
             StoreError: The ledger cannot be read.
         """
-        if self._budgets:
-            for hour in await ledger.costs_since(self._budgets.since()):
-                self._budgets.restore(hour.traffic_class, ticks(hour.cost), hour.start)
+        # All of the month, without a budget too: one may come with a role that is loaded later.
+        for hour in await ledger.costs_since(span("month", self._clock.wall()).start):
+            self._budgets.restore(hour.traffic_class, ticks(hour.cost), hour.start)
 
     def cost(self, account: Account, request: Request) -> int:
         """Ticks of 1e-10 US dollars that a request is likely to cost."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from supervisor.budget import Budget
 from supervisor.messages import Priority
 from supervisor.quota.block import Block, Obstacle
+from supervisor.quota.costs import Costs
 from supervisor.quota.purse import Purse
 
 NEAR = 0.2
@@ -59,6 +60,7 @@ class Budgets:
         self._total = [Purse(budget, wall) for budget in total]
         self._own: dict[int, list[Purse]] = {}
         self._names: dict[int, str] = {}
+        self._costs = Costs()
         self._slowed = -float("inf")
 
     def __bool__(self) -> bool:
@@ -70,11 +72,16 @@ class Budgets:
         self._offset = wall - now
 
     def set_class(self, owner: int, name: str, budgets: Iterable[Budget], *, now: float) -> None:
-        """Add a class or change its budgets; what it has spent of one that stays is kept."""
+        """Add a class or change its budgets; what it has spent is spent of a new one too."""
         known = {purse.budget: purse for purse in self._own.get(owner, ())}
         wall = now + self._offset
-        self._own[owner] = [known.get(one) or Purse(one, wall) for one in budgets]
+        self._own[owner] = [known.get(one) or self._purse(one, name, wall) for one in budgets]
         self._names[owner] = name
+
+    def _purse(self, budget: Budget, name: str, wall: float) -> Purse:
+        purse = Purse(budget, wall)
+        purse.spent = self._costs.since(name, purse.span.start)
+        return purse
 
     def blocked(self, owner: int, cost: int, now: float, *, priority: int) -> Block | None:
         """Whether money is in the way of a request, and until when.
@@ -126,6 +133,8 @@ class Budgets:
             actual: Ticks that it cost.
             granted: Unix time at which it was granted.
         """
+        if actual:
+            self._costs.add(self._names[owner], actual, granted)
         for purse in self._purses(owner):
             purse.settle(reserved=reserved, actual=actual, granted=granted)
 
@@ -137,15 +146,10 @@ class Budgets:
             cost: Ticks.
             at: Unix time of it.
         """
+        self._costs.add(name, cost, at)
         owners = [owner for owner, one in self._names.items() if one == name]
         for purse in [*self._total, *(one for owner in owners for one in self._own[owner])]:
             purse.restore(cost, at)
-
-    def since(self) -> float:
-        """Unix time from which on everything counts; infinity without budgets."""
-        starts = [purse.span.start for purse in self._total]
-        starts += [purse.span.start for purses in self._own.values() for purse in purses]
-        return min(starts, default=float("inf"))
 
     def snapshot(self, now: float) -> tuple[BudgetSnapshot, ...]:
         """Every budget: that of all first, then by name."""

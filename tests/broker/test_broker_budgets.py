@@ -156,3 +156,15 @@ async def test_a_restart_has_no_new_money(virtual: LoopClock) -> None:
         # What is left would do, but nobody knows that this answer will be no longer.
         with pytest.raises(BudgetSpent):
             await desk.ask("e")
+
+
+async def test_a_role_that_is_loaded_later_has_no_new_money(virtual: LoopClock) -> None:
+    """What it spent before a restart is spent of its budget whenever it comes."""
+    api, ledger = ScriptedApi(default=answer()), WatchedLedger()
+    classes = [role("code", "0.2 usd / day", refuses=True)]
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        await desk.ask("a")
+    async with at_work(virtual, api=api, classes=[], ledger=ledger, prices=PRICES) as desk:
+        desk.broker.set_class(classes[0])
+        (budget,) = desk.broker.snapshot().budgets
+        assert budget.spent == DOLLAR // 10

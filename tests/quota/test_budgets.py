@@ -123,11 +123,25 @@ def test_one_request_may_be_dearer_than_a_budget() -> None:
 def test_what_was_spent_is_read_back() -> None:
     """After a restart the money of periods that go on is gone, by whoever spent it."""
     till = Till()
-    assert till.budgets.since() == NOON - 12 * 3_600
     till.budgets.restore("code", 20 * CENT, NOON)
     till.budgets.restore("gone", 30 * CENT, NOON - 3_600)
     total, own = till.budgets.snapshot(0.0)
     assert (total.of, total.spent, own.of, own.spent) == ("all", 50 * CENT, "code", 20 * CENT)
+
+
+def test_a_budget_that_comes_later_has_been_spent_from() -> None:
+    """A class that is loaded after others, or gets another budget, has no new money."""
+    till = Till()
+    till.budgets.restore("late", 10 * CENT, NOON)
+    till.budgets.restore("late", 20 * CENT, NOON - 3_600)
+    till.budgets.restore("late", 40 * CENT, NOON - 31 * 86_400)
+    till.spend(0, 5 * CENT)
+    texts = "1 usd / hour", "1 usd / day", "1 usd / month"
+    till.budgets.set_class(2, "late", map(Budget.parse, texts), now=0.0)
+    till.budgets.set_class(0, "code", map(Budget.parse, texts[:1]), now=0.0)
+    spent = {(one.of, one.budget): one.spent for one in till.budgets.snapshot(0.0)}
+    assert [spent["late", text] for text in texts] == [10 * CENT, 30 * CENT, 30 * CENT]
+    assert spent["code", "1 usd / hour"] == 5 * CENT
 
 
 def test_the_wall_clock_may_be_set() -> None:
@@ -156,4 +170,3 @@ def test_without_budgets_nothing_is_asked() -> None:
     budgets.set_class(0, "code", [], now=0.0)
     assert not budgets
     assert budgets.blocked(0, DOLLAR, 0.0, priority=Priority.LOWEST) is None
-    assert budgets.since() == float("inf")
