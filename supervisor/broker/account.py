@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from decimal import Decimal
 
 from supervisor.ledger.prices import Prices, ticks
+from supervisor.ledger.sums import Sums
 from supervisor.messages import TrafficClass, Usage
 from supervisor.quota.estimate import Estimator
 
@@ -14,51 +14,57 @@ _COSTS = 20
 
 
 class Account:
-    """Counters of a class since the start of the process.
+    """What is counted of a class, and learned from it.
 
     Args:
         owner: The class's number.
         traffic_class: Its settings.
+        used: What it has used of all time, by the ledger.
+
+    Attributes:
+        requests: Requests accepted since the start of the process.
+        answered: Those that were answered.
+        failed: Those that ended with an error.
+        costs: Ticks of 1e-10 US dollars of its last answers.
+        waits: Seconds that its last grants had waited for.
+        estimator: Guesses tokens.
     """
 
     __slots__ = (
         "answered",
-        "attempts",
-        "completion",
-        "cost",
         "costs",
         "estimator",
         "failed",
         "owner",
-        "prompt",
-        "refused",
         "requests",
         "traffic_class",
+        "used",
         "waits",
     )
 
-    def __init__(self, owner: int, traffic_class: TrafficClass) -> None:
+    def __init__(self, owner: int, traffic_class: TrafficClass, used: Sums) -> None:
         self.owner = owner
         self.traffic_class = traffic_class
+        self.used = used
         self.requests = 0
-        self.attempts = 0
         self.answered = 0
         self.failed = 0
-        self.refused = 0
-        self.prompt = 0
-        self.completion = 0
-        self.cost = Decimal(0)
         self.costs: deque[int] = deque(maxlen=_COSTS)
         self.waits: deque[float] = deque(maxlen=_REMEMBERED)
         self.estimator = Estimator()
 
-    def used(self, usage: Usage) -> None:
-        """Add an answer's tokens and price."""
-        self.prompt += usage.prompt
-        self.completion += usage.completion + usage.reasoning
-        self.cost += usage.cost or 0
+    def learn(self, usage: Usage, size: int) -> None:
+        """Learn from an answer what the next one may use and cost.
+
+        Args:
+            usage: Its tokens and price.
+            size: Bytes of the request's body.
+        """
         if usage.cost:
             self.costs.append(ticks(usage.cost))
+        if size and usage.total:
+            answer = usage.completion + usage.reasoning
+            self.estimator.learn(size, prompt=usage.prompt, answer=answer)
 
     def likely_cost(self, model: str, size: int, prices: Prices) -> int:
         """Ticks of 1e-10 US dollars that a request is likely to cost, rarely too low.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -11,10 +12,11 @@ from supervisor.broker.entry import Entry
 from supervisor.broker.errand import Errand
 from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
-from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import Ledger
+from supervisor.ledger.attempt import GONE, Attempt, Settlement
+from supervisor.ledger.ledger import Ledger, UsageRow
 from supervisor.ledger.prices import Prices, ticks
-from supervisor.messages import Priority, Usage
+from supervisor.ledger.sums import RECORDED, Sums, ended
+from supervisor.messages import Priority, TrafficClass, Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.failures import Failure, FailureKind
@@ -74,19 +76,56 @@ class Books:
         self._spread = spread
         self._prices = prices
         self.accounts: dict[str, Account] = {}
+        self._used: defaultdict[str, Sums] = defaultdict(Sums)
         self.outage = Outage()
         self.under_way = 0
+
+    def set_class(self, owner: int, traffic_class: TrafficClass) -> None:
+        """Keep an account for a class, or change it; what it has used of all time is known."""
+        name = traffic_class.name
+        account = self.accounts.get(name)
+        if account is None:
+            self.accounts[name] = Account(owner, traffic_class, self._used[name])
+        else:
+            account.traffic_class = traffic_class
+
+    def restore(self, usage: Iterable[UsageRow]) -> None:
+        """Count from what the ledger has counted so far.
+
+        Args:
+            usage: All of its rows.
+        """
+        for row in usage:
+            self._used[row.traffic_class].add_row(row)
 
     def granted(self, entry: Entry) -> None:
         """An attempt was written down: count it where everybody looks."""
         account = self.accounts[entry.request.traffic_class]
-        account.attempts += 1
+        account.used.add(RECORDED)
         account.waits.append(entry.waited)
         entry.sent += 1
         self.under_way += 1
         if entry.state is TicketState.LEFT:
             # Whoever asked has gone while it was written down.
+            self.leave(entry)
+
+    def leave(self, entry: Entry) -> None:
+        """Whoever asked has gone: what is under way for it was cancelled, or never sent."""
+        if entry.sending or entry.attempt is None:
             self.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
+        else:
+            self.unsent(entry, CANCELLED, outcome=GONE)
+
+    def unsent(self, entry: Entry, failure: Failure, *, outcome: str) -> None:
+        """What was granted and written down is not sent: it used nothing but its place.
+
+        Args:
+            entry: The request.
+            failure: What the pause is told.
+            outcome: Why not, one of `UNSENT`.
+        """
+        self.settle(entry, 0, failure=failure, usage=Usage(), outcome=outcome)
+        entry.sent -= 1
 
     def let_in(self, entry: Entry, headers: Mapping[str, str]) -> None:
         """The head of an answer has come: no need to wait for its end, which may take minutes."""
@@ -131,9 +170,10 @@ class Books:
 
     def _end(self, entry: Entry, attempt: Attempt, settlement: Settlement) -> None:
         """An attempt is over: write down how."""
-        entry.attempt = None
+        entry.attempt, entry.sending = None, False
         self.under_way -= 1
         self._ledger.settle(attempt, settlement)
+        self.accounts[entry.request.traffic_class].used.add(ended(settlement))
         _log.debug(
             "broker.attempt_settled",
             request=entry.request.id,
@@ -184,13 +224,8 @@ class Books:
     ) -> int:
         """Tokens that count: the real ones, none when refused, else the reservation."""
         if usage is not None:
-            account.used(usage)
-            if (entry.tokens or entry.cost) and usage.total:
-                account.estimator.learn(
-                    len(entry.request.body),
-                    prompt=usage.prompt,
-                    answer=usage.completion + usage.reasoning,
-                )
+            # Where nothing is reserved, nobody asks for estimates.
+            account.learn(usage, len(entry.request.body) if entry.tokens or entry.cost else 0)
             return usage.total
         if failure is not None and 400 <= (failure.status or 0) < 500:
             return 0
@@ -202,7 +237,6 @@ class Books:
         """One refusal teaches everybody; so does one answer."""
         pause = self._quota.pause
         if failure is not None and failure.kind is FailureKind.QUOTA:
-            account.refused += 1
             entry.refusals += 1
             fresh = self._quota.refused(
                 now, granted_at=entry.granted_at, after=failure.retry_after, spread=self._spread()

@@ -34,6 +34,7 @@ from supervisor.broker.verdict import Again, final_error
 from supervisor.broker.view import class_snapshot, why
 from supervisor.clock import Clock
 from supervisor.errors import Draining, KeyUnusable, RequestError, UpstreamUnavailable
+from supervisor.ledger.attempt import STALE
 from supervisor.ledger.ledger import Ledger
 from supervisor.messages import Reply, Request, TrafficClass, Usage
 from supervisor.quota.budgets import Budgets
@@ -121,6 +122,7 @@ class Broker:
         if not self._restored:
             accounts, clock = self._accounts, self._clock
             await restore_windows(self._dispatcher, accounts, ledger=self._ledger, clock=clock)
+            self._books.restore(await self._ledger.usage())
             await self._money.restore(self._ledger)
             self._restored = True
         await self._dispatcher.run(task_status=task_status)
@@ -128,11 +130,7 @@ class Broker:
     def set_class(self, traffic_class: TrafficClass) -> None:
         """Add a role or client, or change its priority, share, ceiling or bounds."""
         owner = self._dispatcher.set_class(traffic_class)
-        account = self._accounts.get(traffic_class.name)
-        if account is None:
-            self._accounts[traffic_class.name] = Account(owner, traffic_class)
-        else:
-            account.traffic_class = traffic_class
+        self._books.set_class(owner, traffic_class)
 
     def names(self) -> KeysView[str]:
         """The names of all roles and clients."""
@@ -269,17 +267,11 @@ class Broker:
             late = now - entry.granted_at
             # While the grant was written down, another attempt may have been refused.
             if late <= self._stale_after and not self._quota.pause.closed(now):
+                entry.sending = True
                 return
             _log.warning("broker.grant_stale", late=round(late, 3), request=entry.request.id)
-            self._books.settle(
-                entry,
-                0,
-                failure=Failure(FailureKind.CAPACITY, "not sent: the grant was stale"),
-                usage=Usage(),
-                outcome="stale",
-            )
-            entry.sent -= 1
-            self._accounts[entry.request.traffic_class].attempts -= 1
+            failure = Failure(FailureKind.CAPACITY, "not sent: the grant was stale")
+            self._books.unsent(entry, failure, outcome=STALE)
             self._dispatcher.retry(entry, 0.0)
 
     # -- after an attempt -------------------------------------------------------------------------
@@ -329,7 +321,7 @@ class Broker:
 
     def _leave(self, entry: Entry) -> None:
         """Free the place; an attempt under way was cancelled and stays counted."""
-        self._books.settle(entry, 0, failure=CANCELLED, usage=None, outcome="cancelled")
+        self._books.leave(entry)
         self._books.release(entry)
         self._halt.ended(entry.request.id)
         self._entries.pop(entry.request.id, None)

@@ -17,6 +17,7 @@ class Entry(Ticket):
     Attributes:
         request: What is asked.
         attempt: The attempt under way, None between attempts.
+        sending: Whether it was let go in time, and is being sent.
         asked_at: Monotonic seconds at which it came.
         errand: How far it has come where its answer is fetched later; None where it is not.
         granted_at: Monotonic seconds of the last grant.
@@ -40,6 +41,7 @@ class Entry(Ticket):
         "refusals",
         "request",
         "retries",
+        "sending",
         "sent",
         "streamed",
         "waited",
@@ -50,6 +52,7 @@ class Entry(Ticket):
         self.request = request
         self.attempt: Attempt | None = None
         self.errand: Errand | None = None
+        self.sending = False
         self.asked_at = 0.0
         self.granted_at = 0.0
         self.waited = 0.0

@@ -44,8 +44,25 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsSnapshot:
+    """Requests of one role or client since the process started; the ledger knows attempts only.
+
+    Attributes:
+        requests: Those that were accepted.
+        answered: Those that were answered.
+        failed: Those that ended with an error.
+    """
+
+    requests: int
+    answered: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClassSnapshot:
     """One role or client.
+
+    What it has used is of all time, and the same as the ledger's.
 
     Attributes:
         name: Its name.
@@ -54,12 +71,11 @@ class ClassSnapshot:
         ceiling: Limits of its own.
         queued: Requests waiting.
         in_flight: Attempts under way.
-        requests: Requests accepted since the start.
+        since_start: Its requests since the process started.
         attempts: Attempts sent.
-        answered: Requests answered.
-        failed: Requests that ended with an error.
-        refused: Attempts refused by the API for quota.
-        prompt_tokens: Prompt tokens used.
+        answered: Those that were answered.
+        refused: Those refused by the API for quota.
+        prompt_tokens: Prompt tokens used, cached ones included.
         completion_tokens: Answer tokens used, reasoning included.
         cost_usd: Price of the answers whose price is known.
         wait_p50: Median wait of the last 1,000 grants, seconds.
@@ -73,10 +89,9 @@ class ClassSnapshot:
     ceiling: tuple[str, ...]
     queued: int
     in_flight: int
-    requests: int
+    since_start: RequestsSnapshot
     attempts: int
     answered: int
-    failed: int
     refused: int
     prompt_tokens: int
     completion_tokens: int

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from supervisor.broker.account import Account
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
-from supervisor.broker.snapshot import ClassSnapshot, Why
+from supervisor.broker.snapshot import ClassSnapshot, RequestsSnapshot, Why
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.quota.block import Block, Obstacle
 from supervisor.scheduler.scheduler import Place
 from supervisor.scheduler.ticket import TicketState
@@ -87,7 +90,7 @@ def _expected(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float)
 def class_snapshot(dispatcher: Dispatcher, account: Account, now: float) -> ClassSnapshot:
     """One class as everybody shows it."""
     scheduler, traffic_class = dispatcher.scheduler, account.traffic_class
-    median, high = account.wait_quantiles()
+    used, (median, high) = account.used, account.wait_quantiles()
     first = scheduler.first(account.owner)
     return ClassSnapshot(
         name=traffic_class.name,
@@ -96,14 +99,13 @@ def class_snapshot(dispatcher: Dispatcher, account: Account, now: float) -> Clas
         ceiling=traffic_class.ceiling,
         queued=scheduler.waiting(account.owner),
         in_flight=scheduler.in_flight(account.owner),
-        requests=account.requests,
-        attempts=account.attempts,
-        answered=account.answered,
-        failed=account.failed,
-        refused=account.refused,
-        prompt_tokens=account.prompt,
-        completion_tokens=account.completion,
-        cost_usd=float(account.cost),
+        since_start=RequestsSnapshot(account.requests, account.answered, account.failed),
+        attempts=used.attempts,
+        answered=used.answered,
+        refused=used.refused,
+        prompt_tokens=used.prompt,
+        completion_tokens=used.completion + used.reasoning,
+        cost_usd=float(Decimal(used.ticks) / TICKS_PER_DOLLAR),
         wait_p50=median,
         wait_p99=high,
         why="" if first is None else str(why(dispatcher, first, now)),

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from supervisor.messages import Usage
 
+STALE, GONE = "stale", "gone"
+UNSENT = frozenset({STALE, GONE})
+"""Outcomes of attempts that were written down and never sent: the grant was released too late, or
+whoever asked had gone by then. They keep their places in the windows, and count as nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -37,7 +42,7 @@ class Settlement:
     Attributes:
         status: HTTP status, 0 when no response came.
         outcome: `answered`, or the kind of failure, or `cancelled`; `deferred` where an answer was
-            promised, `pending` where it was looked for too early.
+            promised, `pending` where it was looked for too early; or why it was not sent.
         usage: Tokens and price; None when the API did not say.
         latency: Seconds from grant to end.
         tokens: Tokens that count against the limits.

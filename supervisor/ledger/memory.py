@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import anyio
 from anyio.abc import TaskStatus
 
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.sums import RECORDED, Sums, ended
 
 _KEPT = 2 * 86_400.0
 _HOUR = 3_600.0
@@ -29,8 +30,7 @@ class MemoryLedger:
         self._kept = kept
         self._attempts: deque[tuple[str, Attempt]] = deque()
         self._ends: dict[str, tuple[int, float | None]] = {}
-        self._rows: dict[tuple[str, str, str], UsageRow] = {}
-        self._costs: defaultdict[tuple[float, str], Decimal] = defaultdict(Decimal)
+        self._sums: defaultdict[tuple[float, str, str], Sums] = defaultdict(Sums)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """There is nothing to open."""
@@ -42,9 +42,7 @@ class MemoryLedger:
         for attempt in attempts:
             self._attempts.append((attempt.id, attempt))
             self._ends[attempt.id] = attempt.tokens, None
-            key = _key(attempt)
-            row = self._rows.get(key) or UsageRow(*key, 0, 0, 0, 0, 0, 0, 0, Decimal(0))
-            self._rows[key] = replace(row, attempts=row.attempts + 1)
+            self._sums[_key(attempt)].add(RECORDED)
         while (
             self._attempts
             and self._attempts[0][1].granted < self._attempts[-1][1].granted - self._kept
@@ -55,21 +53,7 @@ class MemoryLedger:
         """Remember how an attempt ended."""
         if attempt.id in self._ends:
             self._ends[attempt.id] = settlement.tokens, attempt.granted + settlement.latency
-        key, usage = _key(attempt), settlement.usage
-        if usage is not None and usage.cost:
-            hour = attempt.granted // _HOUR * _HOUR
-            self._costs[hour, attempt.traffic_class] += usage.cost
-        row = self._rows[key]
-        self._rows[key] = replace(
-            row,
-            answered=row.answered + (settlement.outcome == "answered"),
-            refused=row.refused + (settlement.outcome == "quota"),
-            prompt=row.prompt + (usage.prompt if usage else 0),
-            completion=row.completion + (usage.completion if usage else 0),
-            reasoning=row.reasoning + (usage.reasoning if usage else 0),
-            cached=row.cached + (usage.cached if usage else 0),
-            cost=row.cost + (usage.cost or 0 if usage else 0),
-        )
+        self._sums[_key(attempt)].add(ended(settlement))
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
@@ -83,19 +67,27 @@ class MemoryLedger:
 
     async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
         """What was spent in each hour that began at or after a Unix time, oldest first."""
+        costs: defaultdict[tuple[float, str], int] = defaultdict(int)
+        for (hour, name, _), sums in self._sums.items():
+            costs[hour, name] += sums.ticks
         return [
-            HourlyCost(hour, name, cost)
-            for (hour, name), cost in sorted(self._costs.items())
-            if hour >= moment and cost > 0
+            HourlyCost(hour, name, Decimal(ticks) / TICKS_PER_DOLLAR)
+            for (hour, name), ticks in sorted(costs.items())
+            if hour >= moment and ticks > 0
         ]
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first."""
-        return sorted(
-            self._rows.values(), key=lambda row: (row.day, row.traffic_class), reverse=True
-        )
+        days: defaultdict[tuple[str, str, str], Sums] = defaultdict(Sums)
+        for (hour, name, model), sums in self._sums.items():
+            days[_day(hour), name, model].add(sums.amounts)
+        rows = [sums.row(*key) for key, sums in days.items()]
+        return sorted(rows, key=lambda row: (row.day, row.traffic_class), reverse=True)
 
 
-def _key(attempt: Attempt) -> tuple[str, str, str]:
-    day = datetime.fromtimestamp(attempt.granted, UTC).date().isoformat()
-    return day, attempt.traffic_class, attempt.model
+def _key(attempt: Attempt) -> tuple[float, str, str]:
+    return attempt.granted // _HOUR * _HOUR, attempt.traffic_class, attempt.model
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()

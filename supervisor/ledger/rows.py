@@ -18,6 +18,7 @@ from typing import Any
 from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import HourlyCost, UsageRow
+from supervisor.ledger.sums import ended
 
 _HOUR = 3_600
 LONGEST_ANSWER = 86_400.0
@@ -92,7 +93,7 @@ class Numbering:
             if seq is not None:
                 settled.append(_settled(seq, attempt, settlement))
             total = sums[_key(attempt)]
-            for place, amount in enumerate(_amounts(settlement), start=1):
+            for place, amount in enumerate(ended(settlement)):
                 total[place] += amount
         return Batch(
             [
@@ -141,22 +142,6 @@ def _plain(value: Any) -> Any:
 
 def _key(attempt: Attempt) -> Key:
     return int(attempt.granted // _HOUR), attempt.traffic_class, attempt.model
-
-
-def _amounts(settlement: Settlement) -> tuple[int, ...]:
-    usage = settlement.usage
-    answered, refused = settlement.outcome == "answered", settlement.outcome == "quota"
-    if usage is None:
-        return int(answered), int(refused), 0, 0, 0, 0, 0
-    return (
-        int(answered),
-        int(refused),
-        usage.prompt,
-        usage.completion,
-        usage.reasoning,
-        usage.cached,
-        _ticks(usage.cost) or 0,
-    )
 
 
 def _settled(seq: int, attempt: Attempt, settlement: Settlement) -> tuple[object, ...]:

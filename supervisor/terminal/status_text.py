@@ -86,7 +86,7 @@ def _clients(clients: Mapping[str, Any]) -> str:
     return table(("client", *_TRAFFIC), rows, right=_TRAFFIC) if rows else ""
 
 
-_TRAFFIC = ("queued", "in flight", "requests", "p50", "p99")
+_TRAFFIC = ("queued", "in flight", "attempts", "p50", "p99")
 
 
 def _traffic(one: Mapping[str, Any]) -> tuple[object, ...]:
@@ -94,7 +94,7 @@ def _traffic(one: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         one["queued"],
         one["in_flight"],
-        one["requests"],
+        one["attempts"],
         f"{waits['p50_s']:.1f}s",
         f"{waits['p99_s']:.1f}s",
     )

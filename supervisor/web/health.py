@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
@@ -129,19 +130,19 @@ def _jobs(jobs: RoleJobs | None) -> dict[str, int]:
 
 
 def _traffic(one: ClassSnapshot | None) -> dict[str, Any]:
-    """What a class has asked for; a role that has no class yet has asked for nothing."""
+    """What a class has asked for and used; a role that has no class yet has done neither."""
     if one is None:
-        return {"queued": 0, "in_flight": 0, "requests": 0, "attempts": 0, "why": ""}
+        since_start = {"requests": 0, "answered": 0, "failed": 0}
+        return {"queued": 0, "in_flight": 0, "attempts": 0, "since_start": since_start, "why": ""}
     return {
         "queued": one.queued,
         "in_flight": one.in_flight,
-        "requests": one.requests,
         "attempts": one.attempts,
         "answered": one.answered,
-        "failed": one.failed,
         "refused": one.refused,
         "tokens": {"prompt": one.prompt_tokens, "completion": one.completion_tokens},
         "cost_usd": one.cost_usd,
+        "since_start": asdict(one.since_start),
         "waits": {"p50_s": round(one.wait_p50, 4), "p99_s": round(one.wait_p99, 4)},
         "why": one.why,
     }

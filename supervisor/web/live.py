@@ -14,6 +14,7 @@ import anyio
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from supervisor.broker.snapshot import ClassSnapshot
 from supervisor.clock import Clock
 from supervisor.errors import SupervisorError
 from supervisor.jobs.job import Job
@@ -182,8 +183,7 @@ class Live:
         jobs, now = self._hub.jobs.snapshot(), self._clock.monotonic()
         # The cost of a job that runs grows without its status telling so.
         newest = await self._jobs.at((jobs.roles, now // _STALE if jobs.running else 0), now=now)
-        sent = [(one.name, one.attempts, one.answered, one.failed) for one in broker.classes]
-        usage = await self._usage.at(sent, now=now)
+        usage = await self._usage.at([_used(one) for one in broker.classes], now=now)
         sources = Sources(
             health=self._health.report(),
             ready=self._hub.ready(),
@@ -206,6 +206,12 @@ class Live:
         """Nobody reads: the next page must not be shown what was long ago."""
         self._frame, self._shown = b"", None
         self._wanted = anyio.Event()
+
+
+def _used(one: ClassSnapshot) -> tuple[object, ...]:
+    """What changes whenever the ledger's sums do."""
+    tokens = one.prompt_tokens, one.completion_tokens
+    return one.name, one.attempts, one.answered, one.refused, *tokens, one.cost_usd
 
 
 async def _pass_on(send: Send, body: bytes) -> None:

@@ -45,7 +45,9 @@ class Metric:
         yield f"# TYPE {name} {self.kind}"
         for sample in self.samples:
             labels = ",".join(f'{key}="{_escape(text)}"' for key, text in sample.labels.items())
-            yield f"{name}{{{labels}}} {sample.value:g}" if labels else f"{name} {sample.value:g}"
+            # All digits: a counter that is shown rounded does not grow by what it counts.
+            value = repr(+sample.value)
+            yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
 
 
 def exposition(
@@ -80,15 +82,21 @@ def _traffic(classes: Iterable[ClassSnapshot]) -> Iterator[Metric]:
     ones = tuple(classes)
     yield _counter(
         "requests_total",
-        "Requests that have ended, by role or client and outcome.",
+        "Requests that have ended since the start, by role or client and outcome.",
         [
             Sample(count, {"role": one.name, "outcome": outcome})
             for one in ones
-            for outcome, count in (("answered", one.answered), ("failed", one.failed))
+            for outcome, count in (
+                ("answered", one.since_start.answered),
+                ("failed", one.since_start.failed),
+            )
         ],
     )
-    yield _counter("attempts_total", "HTTP requests sent.", _each(ones, "attempts"))
-    yield _counter("refused_total", "Attempts refused for quota.", _each(ones, "refused"))
+    yield _counter("attempts_total", "HTTP requests sent, of all time.", _each(ones, "attempts"))
+    yield _counter("answered_total", "Those answered, of all time.", _each(ones, "answered"))
+    yield _counter(
+        "refused_total", "Attempts refused for quota, of all time.", _each(ones, "refused")
+    )
     yield _gauge("queue_length", "Requests that wait.", _each(ones, "queued"))
     yield _gauge("in_flight", "Attempts under way.", _each(ones, "in_flight"))
     yield _gauge(
@@ -102,7 +110,7 @@ def _traffic(classes: Iterable[ClassSnapshot]) -> Iterator[Metric]:
     )
     yield _counter(
         "tokens_total",
-        "Tokens used; reasoning counts as completion.",
+        "Tokens used, of all time; reasoning counts as completion.",
         [
             Sample(count, {"role": one.name, "type": kind})
             for one in ones
@@ -113,7 +121,7 @@ def _traffic(classes: Iterable[ClassSnapshot]) -> Iterator[Metric]:
         ],
     )
     yield _counter(
-        "cost_usd_total", "US dollars, where the price is known.", _each(ones, "cost_usd")
+        "cost_usd_total", "US dollars, of all time, where known.", _each(ones, "cost_usd")
     )
 
 

@@ -12,7 +12,7 @@ from supervisor.ledger.forecast import forecast, runs_out
 from supervisor.ledger.ledger import HourlyCost, UsageRow
 from supervisor.quota.budgets import ALL, BudgetSnapshot
 
-_EXACT = Decimal("0.000001")
+_EXACT = Decimal("1e-10")
 
 
 def spending(

@@ -32,7 +32,7 @@ async def test_a_ledger_that_fails(virtual: LoopClock) -> None:
         for error in desk.errors.values():
             assert "not sent, for it could not be written down" in str(error)
             assert "disk is full" in str(error)
-        assert desk.of().failed == 3
+        assert desk.of().since_start.failed == 3
         desk.ledger.broken = None
         await desk.ask("d")
         assert desk.api.names == ["d"]
@@ -168,7 +168,9 @@ async def test_the_view_agrees_with_the_books(virtual: LoopClock) -> None:
             shown = desk.of(name)
             assert (shown.attempts, shown.answered) == (row.attempts, row.answered)
             assert (shown.refused, shown.prompt_tokens) == (row.refused, row.prompt)
-            assert shown.answered + shown.failed == shown.requests
+            counted = shown.since_start
+            assert counted.answered + counted.failed == counted.requests
+            assert counted.answered == shown.answered
         assert sum(row.attempts for row in rows.values()) == len(desk.api.arrivals)
 
 
@@ -199,7 +201,7 @@ async def test_looking_breaks_no_window(virtual: LoopClock) -> None:
 
 
 async def test_cancelled_at_the_moment_of_the_grant(virtual: LoopClock) -> None:
-    """The view counts what the ledger counts, also when an asker is cancelled in between."""
+    """What was written down and never sent counts neither in the ledger nor in the view."""
     async with at_work(virtual, MINUTE) as desk:
         # Not a cancel scope: those wait for the grant to be taken, `asyncio.timeout` does not.
         task = asyncio.create_task(desk.ask("a"))
@@ -208,4 +210,5 @@ async def test_cancelled_at_the_moment_of_the_grant(virtual: LoopClock) -> None:
             await task
         (row,) = await desk.ledger.usage()
         assert not desk.api.arrivals
-        assert desk.of().attempts == row.attempts
+        assert desk.of().attempts == row.attempts == 0
+        assert desk.ledger.outcomes == ["gone"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supervisor.broker.snapshot import RequestsSnapshot
 from supervisor.clock import LoopClock
 from supervisor.messages import TrafficClass
 from supervisor.testing import run_virtual
 from tests.broker.desk import CODE, at_work, broker_of, most_within, request
 from tests.broker.ledgers import WatchedLedger
-from tests.upstream.api import Answer, ScriptedApi, completion
+from tests.upstream.api import BROKEN, Answer, ScriptedApi, completion
 
 TEN = "10 requests / minute"
 
@@ -102,6 +104,27 @@ async def test_a_class_that_comes_later_finds_its_attempts(virtual: LoopClock) -
     async with at_work(virtual, TEN, ledger=ledger, classes=[]) as desk:
         desk.broker.set_class(CODE)
         assert desk.broker.snapshot().quota.windows[0].spent == {"code": 1}
+
+
+async def test_what_was_used_goes_on(virtual: LoopClock) -> None:
+    """A class has used after a restart what it had used before, also where it is loaded later."""
+    ledger, priced = WatchedLedger(), Answer(body=completion(30, 5, cost_in_usd_ticks=7))
+    api = ScriptedApi(priced, BROKEN, default=priced)
+    async with at_work(virtual, TEN, ledger=ledger, api=api) as desk:
+        await desk.ask("a")
+        await desk.ask("b")
+        before = desk.of()
+    assert (before.attempts, before.answered, before.prompt_tokens) == (3, 2, 60)
+    async with at_work(virtual, TEN, ledger=ledger, api=api, classes=[]) as desk:
+        desk.broker.set_class(CODE)
+        after = desk.of()
+        assert replace(after, since_start=before.since_start) == replace(
+            before, wait_p50=after.wait_p50, wait_p99=after.wait_p99
+        )
+        assert after.since_start == RequestsSnapshot(0, 0, 0)
+        await desk.ask("c")
+        (row,) = await ledger.usage()
+        assert (desk.of().attempts, desk.of().cost_usd) == (row.attempts, float(row.cost))
 
 
 @pytest.mark.parametrize("shift", [-3_600.0, -1.0, 0.0])

@@ -43,7 +43,7 @@ async def test_it_is_retried_and_then_given_up(
         assert caught.value.status == 502
         assert desk.api.times == pytest.approx([0, 1, 3, 7][: retries + 1], abs=0.01)
         shown = desk.of()
-        assert (shown.attempts, shown.failed, shown.refused) == (retries + 1, 1, 0)
+        assert (shown.attempts, shown.since_start.failed, shown.refused) == (retries + 1, 1, 0)
 
 
 @pytest.mark.parametrize("answer", [CAPACITY, BROKEN, CUT, SLOW, EMPTY])

@@ -107,12 +107,13 @@ async def test_a_stale_grant_is_no_retry() -> None:
 
 @pytest.mark.usefixtures("virtual")
 async def test_attempts_are_what_was_sent() -> None:
-    """`attempts` is the number of HTTP requests that were sent, as Reply and the view say."""
+    """`attempts` is the number of HTTP requests that were sent: in reply, view and ledger."""
     clock = BlockedClock()
     ledger = Blocking(clock, times=1, seconds=0.2)
     async with at_work(clock, MINUTE, ledger=ledger) as desk:
         reply = await desk.ask("a")
-        assert (reply.attempts, desk.of().attempts) == (1, 1)
+        (row,) = await ledger.usage()
+        assert (reply.attempts, desk.of().attempts, row.attempts) == (1, 1, 1)
 
 
 @pytest.mark.usefixtures("virtual")

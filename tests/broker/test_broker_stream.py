@@ -101,7 +101,7 @@ async def test_it_is_given_up_after_all_retries(virtual: LoopClock) -> None:
         with pytest.raises(UpstreamUnavailable, match="Timed out waiting for first token"):
             await read(desk)
         assert len(api.arrivals) == 3
-        assert desk.of().failed == 1
+        assert desk.of().since_start.failed == 1
 
 
 async def test_a_refusal_for_quota(virtual: LoopClock) -> None:
@@ -145,7 +145,7 @@ async def test_after_content_it_raises(virtual: LoopClock, answer: Answer) -> No
         assert passed == [delta("a")]
         assert len(desk.api.arrivals) == 1
         assert desk.ledger.outcomes != ["answered"]
-        assert (desk.of().answered, desk.of().failed) == (0, 1)
+        assert (desk.of().answered, desk.of().since_start.failed) == (0, 1)
 
 
 async def test_a_broken_stream_is_not_answered(virtual: LoopClock) -> None:
@@ -156,7 +156,7 @@ async def test_a_broken_stream_is_not_answered(virtual: LoopClock) -> None:
             with pytest.raises(UpstreamUnavailable):
                 async for _ in reply:
                     pass
-        assert (desk.of().answered, desk.of().failed) == (0, 1)
+        assert (desk.of().answered, desk.of().since_start.failed) == (0, 1)
 
 
 async def test_leaving_early(virtual: LoopClock) -> None:

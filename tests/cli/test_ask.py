@@ -54,7 +54,7 @@ async def test_the_answer_is_all_that_is_on_stdout(capsys: Capture) -> None:
         classes = house.broker.snapshot().classes
     assert (result.code, result.out, result.err) == (0, "Hello\n", "")
     assert asked(house) == [{"role": "user", "content": "say hi"}]
-    assert [one.name for one in classes if one.requests] == ["chat"]
+    assert [one.name for one in classes if one.since_start.requests] == ["chat"]
 
 
 @pytest.mark.parametrize(

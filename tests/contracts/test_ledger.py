@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.attempt import UNSENT, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.ledger.postgresql import PostgresqlLedger
@@ -208,6 +208,16 @@ async def test_only_quota_is_refused(ledger: Ledger, outcome: str) -> None:
     ledger.settle(attempt("a"), refused(outcome, status=0))
     (row,) = await ledger.usage()
     assert (row.attempts, row.answered, row.refused) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("outcome", sorted(UNSENT))
+async def test_what_was_not_sent_is_no_attempt(ledger: Ledger, outcome: str) -> None:
+    """It keeps its place in the windows and is counted nowhere else."""
+    await ledger.record([attempt("a"), attempt("b")])
+    ledger.settle(attempt("a"), Settlement(0, outcome, Usage(), 0.1, 0))
+    (row,) = await ledger.usage()
+    assert (row.attempts, row.answered, row.refused) == (1, 0, 0)
+    assert len(await ledger.spent_since(NOON)) == 2
 
 
 async def test_usage_is_by_day_class_and_model(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from supervisor.terminal.text import Color, Painter, painter_for, table
 
 PLAIN = Painter(enabled=False)
 VIVID = Painter(enabled=True)
-TRAFFIC = {"queued": 0, "in_flight": 1, "requests": 2, "why": ""}
+TRAFFIC = {"queued": 0, "in_flight": 1, "attempts": 2, "why": ""}
 ROLE = {
     "state": "running",
     "jobs": {"running": 1, "queued": 2},

@@ -25,7 +25,8 @@ async def test_health_shows_all_at_a_glance() -> None:
     role = report["roles"]["quality"]
     assert (role["state"], role["restarts"], role["jobs"]["queued"]) == ("running", 2, 0)
     client = report["clients"]["gateway"]
-    assert (client["queued"], client["requests"], client["attempts"]) == (1, 2, 1)
+    assert (client["queued"], client["attempts"], client["answered"]) == (1, 1, 1)
+    assert client["since_start"] == {"requests": 2, "answered": 1, "failed": 0}
     assert client["tokens"] == {"prompt": 3, "completion": 2}
     assert "1 of 1 requests / minute used" in client["why"]
     window = report["windows"][0]
@@ -62,7 +63,7 @@ async def test_role_without_traffic_has_asked_for_nothing() -> None:
         house.team.roles["memory"] = paper_role("memory", state="failed")
         report = (await house.client.get("/health")).json()
     assert report["roles"]["memory"]["state"] == "failed"
-    assert report["roles"]["memory"]["requests"] == 0
+    assert report["roles"]["memory"]["since_start"]["requests"] == 0
     assert report["roles"]["memory"]["jobs"]["done"] == 0
 
 

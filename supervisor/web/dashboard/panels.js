@@ -5,7 +5,7 @@ import { amount, count, duration, lasting, money, percent } from "./words.js";
 
 const QUEUE = [
   ["Class"], ["Priority", "number"], ["Share", "number"], ["Waiting", "number"], ["In flight", "number"],
-  ["Requests", "number"], ["Refused", "number"], ["Wait, median", "number"], ["Wait, 99 %", "number"], ["Why", "text"],
+  ["Requests since start", "number"], ["Wait, median", "number"], ["Wait, 99 %", "number"], ["Why", "text"],
 ];
 const USAGE = [
   ["Class"], ["Attempts", "number"], ["Answered", "number"], ["Refused", "number"], ["Prompt tokens", "number"],
@@ -121,7 +121,7 @@ export function showQueue(view) {
       const waits = one.waits ? [duration(one.waits.p50_s), duration(one.waits.p99_s)] : ["", ""];
       fill(tr, [
         name, one.priority, percent(one.share), count(one.queued), count(one.in_flight),
-        count(one.requests), count(one.refused), ...waits, one.why,
+        count(one.since_start.requests), ...waits, one.why,
       ]);
       tr.classList.toggle("waits", one.queued > 0);
     },
