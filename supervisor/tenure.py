@@ -30,6 +30,7 @@ class Sender(Protocol):
     """Whoever sends with the key."""
 
     def hold(self, reason: str) -> None: ...
+    async def catch_up(self) -> None: ...
     def let_go(self) -> None: ...
 
 
@@ -77,19 +78,22 @@ class Tenure:
         return await self._idle(f"{reason} (quota.takeover)", partial(anyio.sleep, self._takeover))
 
     async def keep(self, sender: Sender) -> None:
-        """Watch over the lock: nothing is sent while it is lost.
+        """Watch over the lock: nothing is sent while it is lost, nor before it is known what was.
 
         Returns:
             When another process has it.
         """
+        how = await self._owner.lost()
         while True:
-            how = await self._owner.lost()
             sender.hold(f"the lock of the key's owner was lost: {how}")
             _log.error("app.owner_lost", reason=how)
             if not await self._regained():
                 return
-            _log.warning("app.owner_regained")
-            sender.let_go()
+            how = await self._caught_up(sender)
+            if not how:
+                _log.warning("app.owner_regained")
+                sender.let_go()
+                how = await self._owner.lost()
 
     async def end(self) -> None:
         """Let the next process have the key."""
@@ -117,6 +121,32 @@ class Tenure:
         # The other process ends without telling us.
         while not await self._owner.acquire_nowait():  # noqa: ASYNC110
             await anyio.sleep(_LOOK)
+
+    async def _caught_up(self, sender: Sender) -> str:
+        """Let it count what another process has sent meanwhile.
+
+        Returns:
+            How the lock was lost again before that was done; empty when it was not.
+        """
+        how = ""
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                nonlocal how
+                how = await self._owner.lost()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            while True:
+                try:
+                    await sender.catch_up()
+                except StoreError as error:
+                    _log.warning("app.owner_unread", error=str(error))
+                    await anyio.sleep(_LOOK)
+                else:
+                    break
+            tasks.cancel_scope.cancel()
+        return how
 
     async def _regained(self) -> bool:
         """Whether it could be had back; as long as the store is away nobody else has it either."""

@@ -48,13 +48,24 @@ class ScriptedLock:
 
 
 class Door:
-    """Whoever sends: remembers when it was shut and opened."""
+    """Whoever sends: remembers when it was shut and opened.
 
-    def __init__(self) -> None:
+    Args:
+        troubles: What comes of its attempts to catch up, before one succeeds.
+    """
+
+    def __init__(self, *troubles: StoreError) -> None:
         self.story: list[str] = []
+        self._troubles = deque(troubles)
 
     def hold(self, reason: str) -> None:
         self.story.append(reason)
+
+    async def catch_up(self) -> None:
+        await anyio.sleep(0.1)
+        if self._troubles:
+            raise self._troubles.popleft()
+        self.story.append("caught up")
 
     def let_go(self) -> None:
         self.story.append("open")
@@ -98,8 +109,37 @@ async def test_a_lock_that_is_had_back(virtual: LoopClock) -> None:
         lock.losses.set()
         await anyio.sleep(0.9)
         assert door.story == ["the lock of the key's owner was lost: a test broke it"]
-        await anyio.sleep(0.2)
-        assert door.story[1:] == ["open"]
+        await anyio.sleep(0.3)
+        assert door.story[1:] == ["caught up", "open"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_nothing_is_sent_before_it_is_known_what_was(virtual: LoopClock) -> None:
+    """While the ledger cannot be read it stays shut, however well the lock is held."""
+    lock, door = ScriptedLock(FREE), Door(AWAY, AWAY)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tenure(lock).keep, door)
+        await anyio.wait_all_tasks_blocked()
+        lock.losses.set()
+        await anyio.sleep(1.25)
+        assert len(door.story) == 1
+        await anyio.sleep(0.1)
+        assert door.story[1:] == ["caught up", "open"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_lock_that_is_lost_again_at_once(virtual: LoopClock) -> None:
+    """Lost while it catches up it stays shut, until it has it and has caught up."""
+    lock, door = ScriptedLock(FREE), Door()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tenure(lock).keep, door)
+        await anyio.wait_all_tasks_blocked()
+        lock.losses.set()
+        await anyio.sleep(0.05)
+        lock.losses.set()
+        await anyio.sleep(0.5)
+        assert door.story[0] == door.story[1]
+        assert (lock.tries, door.story[2:]) == (2, ["caught up", "open"])
         tasks.cancel_scope.cancel()
 
 

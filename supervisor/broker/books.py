@@ -10,13 +10,13 @@ import structlog
 from supervisor.broker.account import Account
 from supervisor.broker.entry import Entry
 from supervisor.broker.errand import Errand
+from supervisor.broker.money import Money
 from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
 from supervisor.ledger.attempt import GONE, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, UsageRow
-from supervisor.ledger.prices import Prices, ticks
 from supervisor.ledger.sums import RECORDED, Sums, ended
-from supervisor.messages import Priority, TrafficClass, Usage
+from supervisor.messages import TrafficClass, Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.failures import Failure, FailureKind
@@ -43,16 +43,17 @@ class Books:
 
     Args:
         quota: Whose windows and pause learn from each end.
+        money: Pays for each.
         ledger: Where attempts are written down.
         clock: Tells the time.
         on_answer: Told of every answer when it was granted: the key was good.
         spread: Random numbers in [0, 1), for the length of pauses.
-        prices: What answers cost where the API does not say it.
 
     Attributes:
         accounts: By the class's name.
         outage: Whether the API answers anybody at all.
         under_way: Attempts that have not ended.
+        booked: Attempts that were granted and that have ended, together: it changes with the sums.
         on_down: Called each time that the API was found to answer nobody.
         on_room: Told of every model that has answered.
     """
@@ -61,24 +62,25 @@ class Books:
         self,
         quota: Quota,
         *,
+        money: Money,
         ledger: Ledger,
         clock: Clock,
         on_answer: Callable[[float], None],
         spread: Callable[[], float],
-        prices: Prices,
     ) -> None:
         self._quota = quota
+        self._money = money
         self._ledger = ledger
         self._clock = clock
         self._on_answer = on_answer
         self.on_down: Callable[[], object] = bool
         self.on_room: Callable[[str], object] = bool
         self._spread = spread
-        self._prices = prices
         self.accounts: dict[str, Account] = {}
         self._used: defaultdict[str, Sums] = defaultdict(Sums)
         self.outage = Outage()
         self.under_way = 0
+        self.booked = 0
 
     def set_class(self, owner: int, traffic_class: TrafficClass) -> None:
         """Keep an account for a class, or change it; what it has used of all time is known."""
@@ -90,17 +92,20 @@ class Books:
             account.traffic_class = traffic_class
 
     def restore(self, usage: Iterable[UsageRow]) -> None:
-        """Count from what the ledger has counted so far.
+        """Count on from what the ledger has counted so far.
 
         Args:
             usage: All of its rows.
         """
+        for used in self._used.values():
+            used.clear()
         for row in usage:
             self._used[row.traffic_class].add_row(row)
 
     def granted(self, entry: Entry) -> None:
         """An attempt was written down: count it where everybody looks."""
         account = self.accounts[entry.request.traffic_class]
+        self.booked += 1
         account.used.add(RECORDED)
         account.waits.append(entry.waited)
         entry.sent += 1
@@ -158,20 +163,22 @@ class Books:
         now = self._clock.monotonic()
         account = self.accounts[entry.request.traffic_class]
         if usage is not None:
-            usage = self._prices.priced(usage, entry.request.model)
-        cost = 0 if usage is None else ticks(usage.cost)
-        self._quota.pay(entry.owner, reserved=entry.cost, actual=cost, granted=attempt.granted)
+            usage = self._money.priced(usage, entry.request.model)
+        # The API goes on with its answer, and bills it, when nobody listens any more.
+        unpriced = attempt.cost if usage is None and failure is CANCELLED else 0
+        self._money.settle(entry, attempt.granted, usage, unpriced=unpriced)
         tokens = self._count(entry, account, failure=failure, usage=usage)
         self._quota.settle(entry.owner, reserved=entry.tokens, actual=tokens, now=now)
         outcome = outcome or ("answered" if failure is None else failure.kind.value)
         latency = now - entry.granted_at
-        self._end(entry, attempt, Settlement(status, outcome, usage, latency, tokens))
+        self._end(entry, attempt, Settlement(status, outcome, usage, latency, tokens, unpriced))
         self._teach(entry, account, failure=failure, now=now)
 
     def _end(self, entry: Entry, attempt: Attempt, settlement: Settlement) -> None:
         """An attempt is over: write down how."""
         entry.attempt, entry.sending = None, False
         self.under_way -= 1
+        self.booked += 1
         self._ledger.settle(attempt, settlement)
         self.accounts[entry.request.traffic_class].used.add(ended(settlement))
         _log.debug(
@@ -197,9 +204,7 @@ class Books:
     def hold(self, entry: Entry, errand: Errand) -> None:
         """Reserve what an answer is likely to use that was promised to an earlier request."""
         self._quota.hold(entry.owner, entry.tokens)
-        if self._quota.budgets is not None:
-            now = self._clock.monotonic()
-            self._quota.budgets.take(entry.owner, entry.cost, now, priority=Priority.URGENT)
+        self._money.take(entry)
         _move(entry, errand)
 
     def reclaim(self, entry: Entry, errand: Errand) -> None:
@@ -214,7 +219,7 @@ class Books:
             return
         now = self._clock.monotonic()
         self._quota.settle(entry.owner, reserved=errand.tokens, actual=errand.tokens, now=now)
-        self._quota.pay(entry.owner, reserved=errand.cost, actual=0, granted=0.0)
+        self._money.free(entry.owner, errand.cost)
         errand.tokens = errand.cost = 0
 
     # -- what an attempt's end tells ---------------------------------------------------------------

@@ -26,7 +26,7 @@ from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
 from supervisor.broker.money import Money, budget_spent
 from supervisor.broker.reply import StreamedReply
-from supervisor.broker.restore import restore_windows
+from supervisor.broker.restore import Restoration
 from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.stops import Stops
@@ -70,9 +70,7 @@ class Broker:
         clock: Clock,
         spread: Callable[[], float] = random.random,
     ) -> None:
-        self._prices = settings.prices
         self._upstream = upstream
-        self._ledger = ledger
         self._clock = clock
         now = clock.monotonic()
         self._budgets = Budgets(settings.budgets, now=now, wall=clock.wall())
@@ -81,11 +79,11 @@ class Broker:
         self.halt = self._halt = Halt()
         self._books = Books(
             self._quota,
+            money=self._money,
             ledger=ledger,
             clock=clock,
             on_answer=self._halt.passed,
             spread=spread,
-            prices=settings.prices,
         )
         self._books.on_down = self._give_up_tired
         self._repetition = Repetition(
@@ -115,17 +113,29 @@ class Broker:
         self._entries: dict[str, Entry] = {}
         self._stale_after = settings.jitter / 2 if settings.jitter > 0 else float("inf")
         self._left = anyio.Event()
-        self._restored = False
+        self._restoration = Restoration(
+            ledger,
+            self._books,
+            self._money,
+            dispatcher=self._dispatcher,
+            clock=clock,
+            entries=self._entries.values,
+        )
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Read the windows back from the ledger, then decide until cancelled."""
-        if not self._restored:
-            accounts, clock = self._accounts, self._clock
-            await restore_windows(self._dispatcher, accounts, ledger=self._ledger, clock=clock)
-            self._books.restore(await self._ledger.usage())
-            await self._money.restore(self._ledger)
-            self._restored = True
+        """Read back from the ledger what counts on, then decide until cancelled."""
+        await self._restoration.run()
         await self._dispatcher.run(task_status=task_status)
+
+    async def catch_up(self) -> None:
+        """Count what another process has sent and spent while this one did not own the key.
+
+        To be called while it is held.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        await self._restoration.run()
 
     def set_class(self, traffic_class: TrafficClass) -> None:
         """Add a role or client, or change its priority, share, ceiling or bounds."""
@@ -411,7 +421,7 @@ class Broker:
 
     def priced(self, usage: Usage, model: str) -> Usage:
         """The usage with its price, where that is known."""
-        return self._prices.priced(usage, model)
+        return self._money.priced(usage, model)
 
     # -- views ------------------------------------------------------------------------------------
 

@@ -179,7 +179,8 @@ class Dispatcher:
         now = self._clock.monotonic()
         for entry in entries:
             self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)
-            self.quota.pay(entry.owner, reserved=entry.cost, actual=0, granted=0.0)
+            if self.quota.budgets is not None:
+                self.quota.budgets.settle(entry.owner, reserved=entry.cost, actual=0, granted=0.0)
             entry.give_up(RequestError(reason))
 
     async def _sleep(self, result: Round[Entry], now: float) -> None:
@@ -205,4 +206,5 @@ def _attempt(entry: Entry, *, now: float, wall: float) -> Attempt:
         wall,
         now - entry.since,
         entry.tokens,
+        entry.cost,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from supervisor.broker.account import Account
-from supervisor.budget import span
+from supervisor.broker.entry import Entry
 from supervisor.clock import Clock
 from supervisor.errors import BudgetSpent
-from supervisor.ledger.ledger import Ledger
+from supervisor.ledger.ledger import HourlyCost
 from supervisor.ledger.prices import Prices, ticks
-from supervisor.messages import Request
+from supervisor.messages import Priority, Request, Usage
 from supervisor.quota.budgets import Budgets
 
 
@@ -30,19 +32,68 @@ class Money:
         """Whether there is any budget; without one nobody need ask for prices."""
         return bool(self._budgets)
 
-    async def restore(self, ledger: Ledger) -> None:
-        """Read back what has been spent in the periods that go on.
+    def restore(
+        self,
+        costs: Iterable[HourlyCost],
+        reserved: Iterable[HourlyCost],
+        under_way: Iterable[Entry],
+    ) -> None:
+        """Count what was spent in the periods that go on, and nothing else.
 
-        Raises:
-            StoreError: The ledger cannot be read.
+        Args:
+            costs: What was spent, by hour.
+            reserved: What is reserved in the ledger.
+            under_way: Our own requests that are being sent: they hold reservations of their own.
         """
-        # All of the month, without a budget too: one may come with a role that is loaded later.
-        for hour in await ledger.costs_since(span("month", self._clock.wall()).start):
-            self._budgets.restore(hour.traffic_class, ticks(hour.cost), hour.start)
+        budgets = self._budgets
+        budgets.forget()
+        for hour in costs:
+            budgets.restore(hour.traffic_class, spent=ticks(hour.cost), at=hour.start)
+        for hour in reserved:
+            budgets.restore(hour.traffic_class, unpriced=ticks(hour.cost), at=hour.start)
+        for entry in under_way:
+            if entry.attempt is not None and entry.attempt.cost:
+                name, at = entry.attempt.traffic_class, entry.attempt.granted
+                budgets.restore(name, unpriced=-entry.attempt.cost, at=at)
 
     def cost(self, account: Account, request: Request) -> int:
         """Ticks of 1e-10 US dollars that a request is likely to cost."""
         return account.likely_cost(request.model, len(request.body), self._prices)
+
+    def priced(self, usage: Usage, model: str) -> Usage:
+        """The usage with its price, where that is known."""
+        return self._prices.priced(usage, model)
+
+    def take(self, entry: Entry) -> None:
+        """Reserve what an answer is likely to cost that was promised before."""
+        now = self._clock.monotonic()
+        self._budgets.take(entry.owner, entry.cost, now, priority=Priority.URGENT)
+
+    def free(self, owner: int, cost: int) -> None:
+        """Give a reservation back.
+
+        Args:
+            owner: Its class's number.
+            cost: Ticks.
+        """
+        self._budgets.settle(owner, reserved=cost, actual=0, granted=0.0)
+
+    def settle(self, entry: Entry, granted: float, usage: Usage | None, *, unpriced: int) -> None:
+        """Replace what is reserved for a request by what its attempt has cost.
+
+        Args:
+            entry: The request.
+            granted: Unix time of the attempt's grant.
+            usage: What it used, with its price where that is known.
+            unpriced: Ticks that count because nobody will tell the price.
+        """
+        self._budgets.settle(
+            entry.owner,
+            reserved=entry.cost,
+            actual=0 if usage is None else ticks(usage.cost),
+            granted=granted,
+            unpriced=unpriced,
+        )
 
     def shortage(self, account: Account, cost: int) -> float | None:
         """Seconds for which a request is refused for want of money.

@@ -1,39 +1,98 @@
-"""What was sent before a restart counts on: the windows are read back from the ledger."""
+"""What was sent and spent before counts on: windows, sums and budgets are read from the ledger.
+
+At the start, and again when another process may have had the key meanwhile. Then the windows get
+what the other one has sent, and sums and budgets are what the ledger says; answers of our own
+requests may come while it is read, so it is read until none has.
+"""
 
 from __future__ import annotations
 
-from supervisor.broker.account import Account
+from collections.abc import Callable, Iterable, Sequence
+
+from supervisor.broker.books import Books
 from supervisor.broker.dispatcher import Dispatcher
+from supervisor.broker.entry import Entry
+from supervisor.broker.money import Money
+from supervisor.budget import span
 from supervisor.clock import Clock
-from supervisor.ledger.ledger import Ledger
+from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.messages import TrafficClass
 
 
-async def restore_windows(
-    dispatcher: Dispatcher, accounts: dict[str, Account], *, ledger: Ledger, clock: Clock
-) -> None:
-    """Count the attempts that may still lie in a window.
+class Restoration:
+    """Reads back what is known of before.
 
     Args:
-        dispatcher: Whose windows are filled.
-        accounts: The classes there are, by name; one that is no more is made.
-        ledger: Where the attempts are.
+        ledger: Where that is.
+        books: Whose sums are filled.
+        money: Whose budgets are.
+        dispatcher: Whose windows are.
         clock: Tells the time.
-
-    Raises:
-        StoreError: The ledger cannot be read.
+        entries: All requests that have not ended.
     """
-    now, wall, quota = clock.monotonic(), clock.wall(), dispatcher.quota
-    ends: list[tuple[float, int, int]] = []
-    for attempt in await ledger.spent_since(wall - quota.longest()):
-        account = accounts.get(attempt.traffic_class)
-        owner = (
-            account.owner if account else dispatcher.set_class(TrafficClass(attempt.traffic_class))
-        )
-        # A clock set back must not make an attempt look newer than now.
-        quota.restore(owner, now - max(0.0, wall - attempt.granted))
-        # What was under way when the process died may be finished by the API this moment.
-        ended = wall if attempt.ended is None else attempt.ended
-        ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
-    for at, owner, tokens in sorted(ends):
-        quota.restore_tokens(owner, tokens, at)
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        books: Books,
+        money: Money,
+        *,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        entries: Callable[[], Iterable[Entry]],
+    ) -> None:
+        self._ledger = ledger
+        self._books = books
+        self._money = money
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._entries = entries
+        self._begun = False
+
+    async def run(self) -> None:
+        """Count what this process does not know of yet; to be called while nothing is granted.
+
+        Raises:
+            StoreError: The ledger cannot be read; nothing is counted twice when it is tried again.
+        """
+        await self._read_sums()
+        since = self._clock.wall() - self._dispatcher.quota.longest()
+        if self._begun:
+            spent = await self._ledger.spent_elsewhere(since)
+        else:
+            spent = await self._ledger.spent_since(since)
+        self._begun = True
+        self._fill_windows(spent)
+
+    async def _read_sums(self) -> None:
+        # All of the month, without a budget too: one may come with a role that is loaded later.
+        month = span("month", self._clock.wall()).start
+        while True:
+            booked = self._books.booked
+            usage = await self._ledger.usage()
+            costs = await self._ledger.costs_since(month)
+            reserved = await self._ledger.reserved_since(month)
+            if booked == self._books.booked:
+                break
+        self._books.restore(usage)
+        under_way = [entry for entry in self._entries() if entry.attempt is not None]
+        self._money.restore(costs, reserved, under_way)
+
+    def _fill_windows(self, spent: Sequence[Spent]) -> None:
+        dispatcher, accounts = self._dispatcher, self._books.accounts
+        now, wall, quota = self._clock.monotonic(), self._clock.wall(), self._dispatcher.quota
+        ends: list[tuple[float, int, int]] = []
+        for attempt in spent:
+            account = accounts.get(attempt.traffic_class)
+            owner = (
+                account.owner
+                if account
+                else dispatcher.set_class(TrafficClass(attempt.traffic_class))
+            )
+            # A clock set back must not make an attempt look newer than now.
+            quota.restore(owner, now - max(0.0, wall - attempt.granted))
+            # What was under way when the process died may be finished by the API this moment.
+            ended = wall if attempt.ended is None else attempt.ended
+            ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
+        for at, owner, tokens in sorted(ends):
+            quota.restore_tokens(owner, tokens, at)

@@ -24,6 +24,7 @@ class Attempt:
         granted: Unix time of the grant in seconds.
         wait: Seconds this attempt waited in the queue.
         tokens: Tokens reserved.
+        cost: Ticks of 1e-10 US dollars reserved in budgets.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Attempt:
     granted: float
     wait: float
     tokens: int
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Settlement:
         usage: Tokens and price; None when the API did not say.
         latency: Seconds from grant to end.
         tokens: Tokens that count against the limits.
+        unpriced: Ticks that count against budgets, because nobody will tell the price.
     """
 
     status: int
@@ -53,3 +56,4 @@ class Settlement:
     usage: Usage | None
     latency: float
     tokens: int
+    unpriced: int = 0

@@ -63,12 +63,12 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class HourlyCost:
-    """What one class has spent in one hour.
+    """What one class has spent, or reserved, in one hour.
 
     Attributes:
         start: Unix time at which the hour began, in seconds.
         traffic_class: Role or client.
-        cost: US dollars, of the answers whose price is known.
+        cost: US dollars.
     """
 
     start: float
@@ -107,8 +107,25 @@ class Ledger(Protocol):
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
         ...
 
+    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+        """Like `spent_since`, but only what another process has written since this one began.
+
+        Nothing is told twice. To be called while nothing is recorded.
+        """
+        ...
+
     async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
-        """What was spent in each hour that began at or after a Unix time, oldest first."""
+        """What was spent in each hour that began at or after a Unix time, oldest first.
+
+        It is the price of the answers whose price is known.
+        """
+        ...
+
+    async def reserved_since(self, moment: float) -> Sequence[HourlyCost]:
+        """Likewise, what is reserved for attempts that have not ended or will never have a price.
+
+        Those under way are among them, and those that were when a process was killed.
+        """
         ...
 
     async def usage(self) -> Sequence[UsageRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -31,6 +31,7 @@ class MemoryLedger:
         self._attempts: deque[tuple[str, Attempt]] = deque()
         self._ends: dict[str, tuple[int, float | None]] = {}
         self._sums: defaultdict[tuple[float, str, str], Sums] = defaultdict(Sums)
+        self._reserved: defaultdict[tuple[float, str], int] = defaultdict(int)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """There is nothing to open."""
@@ -43,6 +44,7 @@ class MemoryLedger:
             self._attempts.append((attempt.id, attempt))
             self._ends[attempt.id] = attempt.tokens, None
             self._sums[_key(attempt)].add(RECORDED)
+            self._reserved[_key(attempt)[:2]] += attempt.cost
         while (
             self._attempts
             and self._attempts[0][1].granted < self._attempts[-1][1].granted - self._kept
@@ -54,6 +56,7 @@ class MemoryLedger:
         if attempt.id in self._ends:
             self._ends[attempt.id] = settlement.tokens, attempt.granted + settlement.latency
         self._sums[_key(attempt)].add(ended(settlement))
+        self._reserved[_key(attempt)[:2]] += settlement.unpriced - attempt.cost
 
     async def spent_since(self, moment: float) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
@@ -65,16 +68,20 @@ class MemoryLedger:
         # A clock that was set back writes later attempts down with earlier moments.
         return sorted(spent, key=lambda one: one.granted)
 
+    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+        """No other process writes here."""
+        return []
+
     async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
         """What was spent in each hour that began at or after a Unix time, oldest first."""
         costs: defaultdict[tuple[float, str], int] = defaultdict(int)
         for (hour, name, _), sums in self._sums.items():
             costs[hour, name] += sums.ticks
-        return [
-            HourlyCost(hour, name, Decimal(ticks) / TICKS_PER_DOLLAR)
-            for (hour, name), ticks in sorted(costs.items())
-            if hour >= moment and ticks > 0
-        ]
+        return _hourly(costs, moment)
+
+    async def reserved_since(self, moment: float) -> Sequence[HourlyCost]:
+        """Likewise, what is reserved for attempts that have not ended or have no price."""
+        return _hourly(self._reserved, moment)
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first."""
@@ -87,6 +94,14 @@ class MemoryLedger:
 
 def _key(attempt: Attempt) -> tuple[float, str, str]:
     return attempt.granted // _HOUR * _HOUR, attempt.traffic_class, attempt.model
+
+
+def _hourly(ticks: Mapping[tuple[float, str], int], moment: float) -> list[HourlyCost]:
+    return [
+        HourlyCost(hour, name, Decimal(amount) / TICKS_PER_DOLLAR)
+        for (hour, name), amount in sorted(ticks.items())
+        if hour >= moment and amount
+    ]
 
 
 def _day(moment: float) -> str:

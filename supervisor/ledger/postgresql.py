@@ -43,6 +43,19 @@ CREATE TABLE IF NOT EXISTS supervisor_hours (
     PRIMARY KEY (hour, class, model)
 );
 """
+_COMPLETE = "".join(
+    f"ALTER TABLE supervisor_{table} ADD COLUMN IF NOT EXISTS {column} BIGINT NOT NULL DEFAULT 0;"
+    for table, column in rows.ADDED
+)
+_SPENT = (
+    "SELECT class, granted, tokens, ended, seq FROM supervisor_attempts"
+    " WHERE granted >= %(since)s - %(longest)s"
+    " AND (granted >= %(since)s OR ended >= %(since)s) ORDER BY granted, seq"
+)
+_HOURLY = (
+    "SELECT hour, class, sum({0}) FROM supervisor_hours WHERE hour >= %s"
+    " GROUP BY hour, class HAVING sum({0}) <> 0 ORDER BY hour, class"
+)
 
 
 class PostgresqlLedger:
@@ -60,7 +73,7 @@ class PostgresqlLedger:
         self._turn = asyncio.Lock()
         self._journal = Journal(self._begin, failure)
         self._newest = 0.0
-        self._numbering = rows.Numbering(1)
+        self._numbering = rows.Numbering()
 
     def __repr__(self) -> str:
         # Not the URL: a password may stand in it.
@@ -110,14 +123,22 @@ class PostgresqlLedger:
         await self._journal.flushed()
 
         async def read(connection: Connection) -> list[Spent]:
-            bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
-            cursor = await connection.execute(
-                "SELECT class, granted, tokens, ended FROM supervisor_attempts"
-                " WHERE granted >= %(since)s - %(longest)s"
-                " AND (granted >= %(since)s OR ended >= %(since)s) ORDER BY granted, seq",
-                bounds,
-            )
-            return [Spent(*row) for row in await cursor.fetchall()]
+            return [Spent(*row[:-1]) for row in await _spent(connection, moment)]
+
+        return await self._with(read)
+
+    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+        """Like `spent_since`, but only what another process has written since this one began.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        await self._journal.flushed()
+
+        async def read(connection: Connection) -> list[Spent]:
+            last = await _last(connection)
+            news = self._numbering.news(await _spent(connection, moment), last)
+            return [Spent(*row[:-1]) for row in news]
 
         return await self._with(read)
 
@@ -146,14 +167,22 @@ class PostgresqlLedger:
         Raises:
             StoreError: The server cannot be read.
         """
+        return await self._hourly("ticks", moment)
+
+    async def reserved_since(self, moment: float) -> Sequence[HourlyCost]:
+        """Likewise, what is reserved for attempts that have not ended or have no price.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        return await self._hourly("reserved", moment)
+
+    async def _hourly(self, column: str, moment: float) -> Sequence[HourlyCost]:
         await self._journal.flushed()
 
         async def read(connection: Connection) -> list[HourlyCost]:
-            cursor = await connection.execute(
-                "SELECT hour, class, sum(ticks) FROM supervisor_hours WHERE hour >= %s"
-                " GROUP BY hour, class HAVING sum(ticks) > 0 ORDER BY hour, class",
-                (rows.hours_from(moment),),
-            )
+            statement = _HOURLY.format(column).encode()
+            cursor = await connection.execute(statement, (rows.hours_from(moment),))
             return [rows.hourly_cost(row) for row in await cursor.fetchall()]
 
         return await self._with(read)
@@ -203,10 +232,21 @@ class PostgresqlLedger:
             )
             self._connection = connection
             await connection.execute(_SCHEMA)
-            cursor = await connection.execute("SELECT max(seq) FROM supervisor_attempts")
-            row = await cursor.fetchone()
-            self._numbering = rows.Numbering(int((row[0] if row else None) or 0) + 1)
+            await connection.execute(_COMPLETE.encode())
+            self._numbering.go_on(await _last(connection))
         return self._connection
+
+
+async def _spent(connection: Connection, moment: float) -> list[tuple[Any, ...]]:
+    bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
+    return await (await connection.execute(_SPENT, bounds)).fetchall()
+
+
+async def _last(connection: Connection) -> int:
+    """The last number that was given; 0 for none."""
+    cursor = await connection.execute("SELECT max(seq) FROM supervisor_attempts")
+    row = await cursor.fetchone()
+    return int((row[0] if row else None) or 0)
 
 
 async def _nothing(_: Connection) -> None:

@@ -8,6 +8,7 @@ made here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,21 +30,25 @@ SWEEP = 600.0
 """Seconds between two removals of attempts that nobody needs any more."""
 
 INSERT = (
-    "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens)"
-    " VALUES (?,?,?,?,?,?,?,?)"
+    "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, reserved)"
+    " VALUES (?,?,?,?,?,?,?,?,?)"
 )
 SETTLE = (
-    "UPDATE attempts SET tokens=?, ended=?, status=?, outcome=?, latency=?,"
+    "UPDATE attempts SET tokens=?, reserved=?, ended=?, status=?, outcome=?, latency=?,"
     " prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE seq=?"
 )
 ADD = (
-    "INSERT INTO hours AS h VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model)"
+    "INSERT INTO hours AS h VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model)"
     " DO UPDATE SET attempts=h.attempts+excluded.attempts,"
     " answered=h.answered+excluded.answered, refused=h.refused+excluded.refused,"
     " prompt=h.prompt+excluded.prompt, completion=h.completion+excluded.completion,"
     " reasoning=h.reasoning+excluded.reasoning, cached=h.cached+excluded.cached,"
-    " ticks=h.ticks+excluded.ticks"
+    " ticks=h.ticks+excluded.ticks, reserved=h.reserved+excluded.reserved"
 )
+ADDED = (("attempts", "reserved"), ("hours", "reserved"))
+"""Columns that the first ledgers had not: whole numbers, 0 where nothing was written."""
+_RESERVED = 8
+"""Place of what is reserved among the sums, behind those that are counted by `sums.ended`."""
 _SUMS = (
     *("day", "traffic_class", "model", "attempts", "answered", "refused"),
     *("prompt", "completion", "reasoning", "cached"),
@@ -51,6 +56,7 @@ _SUMS = (
 """Fields of a usage row, in the order of the columns."""
 
 Key = tuple[int, str, str]
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,34 @@ class Batch:
 
 
 class Numbering:
-    """Numbers attempts, and knows the numbers of those that have not ended.
+    """Numbers attempts, knows the numbers of those that have not ended, and which are its own."""
 
-    Args:
-        following: The first number to give, from 1.
-    """
-
-    def __init__(self, following: int) -> None:
-        self._following = following
+    def __init__(self) -> None:
+        self._following = 1
         self._open: dict[str, int] = {}
+        self._told: int | None = None
+        self._own: list[range] = []
+
+    def go_on(self, last: int) -> None:
+        """Go on behind the last number that is taken; another process may have given some.
+
+        Args:
+            last: That number; 0 where there is none.
+        """
+        self._following = max(self._following, last + 1)
+        if self._told is None:
+            self._told = last
+
+    def news(self, found: Sequence[Row], last: int) -> list[Row]:
+        """Those that this process has neither written nor found when it began; tells none twice.
+
+        Args:
+            found: Rows, each with its number at the end.
+            last: The last number that is taken.
+        """
+        self.go_on(last)
+        told, self._told = self._told or 0, last
+        return [row for row in found if told < row[-1] <= last and not self._is_own(row[-1])]
 
     def batch(
         self,
@@ -84,10 +109,12 @@ class Numbering:
         only.
         """
         numbers = {attempt.id: seq for seq, attempt in enumerate(attempts, self._following)}
-        sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 8)
+        sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 9)
         settled: list[tuple[object, ...]] = []
         for attempt in attempts:
-            sums[_key(attempt)][0] += 1
+            total = sums[_key(attempt)]
+            total[0] += 1
+            total[_RESERVED] += attempt.cost
         for attempt, settlement in settlements:
             seq = numbers.get(attempt.id) or self._open.get(attempt.id)
             if seq is not None:
@@ -95,9 +122,10 @@ class Numbering:
             total = sums[_key(attempt)]
             for place, amount in enumerate(ended(settlement)):
                 total[place] += amount
+            total[_RESERVED] += settlement.unpriced - attempt.cost
         return Batch(
             [
-                (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens)
+                (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens, a.cost)
                 for seq, a in enumerate(attempts, self._following)
             ],
             settled,
@@ -111,15 +139,29 @@ class Numbering:
         settlements: Sequence[tuple[Attempt, Settlement]],
     ) -> None:
         """The batch of these is safe."""
+        if attempts:
+            self._note_own(len(attempts))
         for attempt in attempts:
             self._open[attempt.id] = self._following
             self._following += 1
         for attempt, _ in settlements:
             self._open.pop(attempt.id, None)
 
+    def _is_own(self, number: int) -> bool:
+        at = bisect_right(self._own, number, key=lambda own: own.start)
+        return at > 0 and number in self._own[at - 1]
+
+    def _note_own(self, count: int) -> None:
+        """So many follow; they lengthen the last range where nobody else has come in between."""
+        own, start = self._own, self._following
+        if own and own[-1].stop == start:
+            own[-1] = range(own[-1].start, start + count)
+        else:
+            own.append(range(start, start + count))
+
 
 def hourly_cost(row: Sequence[Any]) -> HourlyCost:
-    """A row of hour, class and ticks."""
+    """A row of hour, class and ticks, spent or reserved."""
     hour, traffic_class, ticks = row
     return HourlyCost(float(hour * _HOUR), traffic_class, Decimal(ticks) / TICKS_PER_DOLLAR)
 
@@ -153,6 +195,7 @@ def _settled(seq: int, attempt: Attempt, settlement: Settlement) -> tuple[object
     )
     return (
         settlement.tokens,
+        settlement.unpriced,
         attempt.granted + settlement.latency,
         settlement.status,
         settlement.outcome,

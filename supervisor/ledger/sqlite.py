@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS hours (
 """
 
 _SPENT = (
-    "SELECT class, granted, tokens, ended FROM attempts"
+    "SELECT class, granted, tokens, ended, seq FROM attempts"
     " WHERE granted >= :since - :longest AND (granted >= :since OR ended >= :since)"
     " ORDER BY granted"
 )
@@ -63,10 +63,11 @@ _USAGE = (
     " sum(answered), sum(refused), sum(prompt), sum(completion), sum(reasoning), sum(cached),"
     " sum(ticks) FROM hours GROUP BY day, class, model ORDER BY day DESC, class DESC"
 )
-_COSTS = (
-    "SELECT hour, class, sum(ticks) FROM hours WHERE hour >= ? GROUP BY hour, class"
-    " HAVING sum(ticks) > 0 ORDER BY hour, class"
+_HOURLY = (
+    "SELECT hour, class, sum({0}) FROM hours WHERE hour >= ? GROUP BY hour, class"
+    " HAVING sum({0}) <> 0 ORDER BY hour, class"
 )
+_LAST = "SELECT max(seq) FROM attempts"
 _FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
 
 
@@ -87,7 +88,7 @@ class SqliteLedger:
         self._shortcut = Shortcut()
         self._journal = Journal(self._begin, self._failure)
         self._newest = 0.0
-        self._numbering = rows.Numbering(1)
+        self._numbering = rows.Numbering()
 
     def __repr__(self) -> str:
         return f"<SqliteLedger {self._path} {self._journal!r}>"
@@ -134,10 +135,24 @@ class SqliteLedger:
             StoreError: The file cannot be read.
         """
         await self._journal.flushed()
-        bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
 
         def read() -> list[Spent]:
-            return [Spent(*row) for row in self._open().execute(_SPENT, bounds)]
+            return [Spent(*row[:-1]) for row in self._spent(moment)]
+
+        return await self._call(read)
+
+    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+        """Like `spent_since`, but only what another process has written since this one began.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        await self._journal.flushed()
+
+        def read() -> list[Spent]:
+            last = _last(self._open())
+            news = self._numbering.news(self._spent(moment).fetchall(), last)
+            return [Spent(*row[:-1]) for row in news]
 
         return await self._call(read)
 
@@ -160,10 +175,21 @@ class SqliteLedger:
         Raises:
             StoreError: The file cannot be read.
         """
+        return await self._hourly("ticks", moment)
+
+    async def reserved_since(self, moment: float) -> Sequence[HourlyCost]:
+        """Likewise, what is reserved for attempts that have not ended or have no price.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        return await self._hourly("reserved", moment)
+
+    async def _hourly(self, column: str, moment: float) -> Sequence[HourlyCost]:
         await self._journal.flushed()
 
         def read() -> list[HourlyCost]:
-            found = self._open().execute(_COSTS, (rows.hours_from(moment),))
+            found = self._open().execute(_HOURLY.format(column), (rows.hours_from(moment),))
             return [rows.hourly_cost(row) for row in found]
 
         return await self._call(read)
@@ -212,13 +238,17 @@ class SqliteLedger:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connect(self._path, SCHEMA)
+            _complete(self._connection)
             self._here = connect(self._path, "")
             # It never waits: not for another writer, and not for the disk.
             self._here.execute("PRAGMA busy_timeout=0")
             self._here.execute("PRAGMA wal_autocheckpoint=0")
-            (last,) = self._connection.execute("SELECT max(seq) FROM attempts").fetchone()
-            self._numbering = rows.Numbering((last or 0) + 1)
+            self._numbering.go_on(_last(self._connection))
         return self._connection
+
+    def _spent(self, moment: float) -> sqlite3.Cursor:
+        bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
+        return self._open().execute(_SPENT, bounds)
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         self._write(self._open(), attempts, settlements)
@@ -251,3 +281,19 @@ class SqliteLedger:
             connection.executemany(rows.SETTLE, batch.settled)
             connection.executemany(rows.ADD, batch.sums)
         self._numbering.written(attempts, settlements)
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Add the columns that an older file lacks."""
+    for table, column in rows.ADDED:
+        found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        if column not in {name for (name,) in found}:
+            connection.execute(
+                f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+            )
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    """The last number that was given; 0 for none."""
+    (last,) = connection.execute(_LAST).fetchone()
+    return last or 0

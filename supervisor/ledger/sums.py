@@ -75,6 +75,11 @@ class Sums:
         self.cached += cached
         self.ticks += ticks
 
+    def clear(self) -> None:
+        """Count from nothing."""
+        self.attempts = self.answered = self.refused = 0
+        self.prompt = self.completion = self.reasoning = self.cached = self.ticks = 0
+
     def add_row(self, row: UsageRow) -> None:
         """Count a row of the ledger."""
         ticks = round(row.cost * TICKS_PER_DOLLAR)

@@ -32,6 +32,8 @@ class BudgetSnapshot:
         budget: Its text.
         spent: Ticks of 1e-10 US dollars spent in the current period.
         reserved: Ticks that requests under way may still cost.
+        unpriced: Ticks that count as spent in it though nobody knows the price: reservations of
+            requests that were under way when a process was killed, or whose asker hung up.
         amount: Ticks in all.
         started: Unix time at which the period began.
         ends: Unix time at which it ends.
@@ -41,9 +43,15 @@ class BudgetSnapshot:
     budget: str
     spent: int
     reserved: int
+    unpriced: int
     amount: int
     started: float
     ends: float
+
+    @property
+    def left(self) -> int:
+        """Ticks that nobody has spent or reserved; below 0 where prices were underestimated."""
+        return self.amount - self.spent - self.reserved - self.unpriced
 
 
 class Budgets:
@@ -60,7 +68,7 @@ class Budgets:
         self._total = [Purse(budget, wall) for budget in total]
         self._own: dict[int, list[Purse]] = {}
         self._names: dict[int, str] = {}
-        self._costs = Costs()
+        self._costs, self._unpriced = Costs(), Costs()
         self._slowed = -float("inf")
 
     def __bool__(self) -> bool:
@@ -81,6 +89,7 @@ class Budgets:
     def _purse(self, budget: Budget, name: str, wall: float) -> Purse:
         purse = Purse(budget, wall)
         purse.spent = self._costs.since(name, purse.span.start)
+        purse.unpriced = self._unpriced.since(name, purse.span.start)
         return purse
 
     def blocked(self, owner: int, cost: int, now: float, *, priority: int) -> Block | None:
@@ -124,7 +133,9 @@ class Budgets:
         if priority >= Priority.LOW:
             self._slowed = now
 
-    def settle(self, owner: int, *, reserved: int, actual: int, granted: float) -> None:
+    def settle(
+        self, owner: int, *, reserved: int, actual: int, granted: float, unpriced: int = 0
+    ) -> None:
         """Replace a reservation by the real price.
 
         Args:
@@ -132,24 +143,38 @@ class Budgets:
             reserved: Ticks that were reserved.
             actual: Ticks that it cost.
             granted: Unix time at which it was granted.
+            unpriced: Ticks that count because nobody will tell the price.
         """
-        if actual:
-            self._costs.add(self._names[owner], actual, granted)
+        self._note(self._names[owner], granted, spent=actual, unpriced=unpriced)
         for purse in self._purses(owner):
-            purse.settle(reserved=reserved, actual=actual, granted=granted)
+            purse.settle(reserved=reserved, actual=actual, granted=granted, unpriced=unpriced)
 
-    def restore(self, name: str, cost: int, at: float) -> None:
-        """Count what was spent before a restart.
+    def forget(self) -> None:
+        """Nothing was spent, as far as is known; what is reserved stays."""
+        self._costs, self._unpriced = Costs(), Costs()
+        for purse in [*self._total, *(one for own in self._own.values() for one in own)]:
+            purse.spent = purse.unpriced = 0
+
+    def restore(self, name: str, *, spent: int = 0, unpriced: int = 0, at: float) -> None:
+        """Count what was spent before a restart, or by another process.
 
         Args:
             name: Who spent it; need not be there any more.
-            cost: Ticks.
+            spent: Ticks.
+            unpriced: Ticks that may have been spent.
             at: Unix time of it.
         """
-        self._costs.add(name, cost, at)
+        self._note(name, at, spent=spent, unpriced=unpriced)
         owners = [owner for owner, one in self._names.items() if one == name]
         for purse in [*self._total, *(one for owner in owners for one in self._own[owner])]:
-            purse.restore(cost, at)
+            purse.count(spent, unpriced, at)
+
+    def _note(self, name: str, at: float, *, spent: int, unpriced: int) -> None:
+        """For a budget that comes later."""
+        if spent:
+            self._costs.add(name, spent, at)
+        if unpriced:
+            self._unpriced.add(name, unpriced, at)
 
     def snapshot(self, now: float) -> tuple[BudgetSnapshot, ...]:
         """Every budget: that of all first, then by name."""
@@ -165,6 +190,7 @@ class Budgets:
                 str(purse.budget),
                 purse.spent,
                 purse.reserved,
+                purse.unpriced,
                 purse.budget.ticks,
                 purse.span.start,
                 purse.span.end,

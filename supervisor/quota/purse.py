@@ -21,15 +21,17 @@ class Purse:
         span: The current period.
         spent: Ticks of 1e-10 US dollars spent in it.
         reserved: Ticks that requests under way may still cost.
+        unpriced: Ticks that stay reserved in it, for what nobody will tell the price of.
     """
 
-    __slots__ = ("budget", "reserved", "span", "spent")
+    __slots__ = ("budget", "reserved", "span", "spent", "unpriced")
 
     def __init__(self, budget: Budget, wall: float) -> None:
         self.budget = budget
         self.span = budget.span(wall)
         self.spent = 0
         self.reserved = 0
+        self.unpriced = 0
 
     def __repr__(self) -> str:
         return f"<Purse {self.budget}: spent={self.spent} reserved={self.reserved}>"
@@ -37,13 +39,13 @@ class Purse:
     @property
     def left(self) -> int:
         """Ticks that nobody has spent or reserved; below 0 where prices were underestimated."""
-        return self.budget.ticks - self.spent - self.reserved
+        return self.budget.ticks - self.spent - self.reserved - self.unpriced
 
     def roll(self, wall: float) -> None:
         """Begin a new period where the time has come; a clock that was set back begins none."""
         if wall >= self.span.end:
             self.span = self.budget.span(wall)
-            self.spent = 0
+            self.spent = self.unpriced = 0
 
     def fits(self, cost: int) -> bool:
         """Whether a request may go that is likely to cost so much.
@@ -51,30 +53,33 @@ class Purse:
         One that is dearer than all of the budget may go where nothing else has: it would
         otherwise wait for ever.
         """
-        return cost <= self.left if self.spent or self.reserved else self.budget.ticks > 0
+        untouched = not (self.spent or self.reserved or self.unpriced)
+        return self.budget.ticks > 0 if untouched else cost <= self.left
 
     def take(self, cost: int) -> None:
         """Reserve what a request is likely to cost."""
         self.reserved += cost
 
-    def settle(self, *, reserved: int, actual: int, granted: float) -> None:
+    def settle(self, *, reserved: int, actual: int, granted: float, unpriced: int = 0) -> None:
         """Replace a reservation by the real price.
 
         Args:
             reserved: Ticks that were reserved.
             actual: Ticks that it cost.
             granted: Unix time at which it was granted; the price belongs to that period.
+            unpriced: Ticks that count because nobody will tell the price.
         """
         self.reserved -= reserved
-        if granted >= self.span.start:
-            self.spent += actual
+        self.count(actual, unpriced, granted)
 
-    def restore(self, cost: int, at: float) -> None:
-        """Count what was spent before a restart.
+    def count(self, spent: int, unpriced: int, at: float) -> None:
+        """Count what was spent, or may have been, if it was in this period.
 
         Args:
-            cost: Ticks.
+            spent: Ticks.
+            unpriced: Ticks that may have been spent.
             at: Unix time of it.
         """
         if at >= self.span.start:
-            self.spent += cost
+            self.spent += spent
+            self.unpriced += unpriced

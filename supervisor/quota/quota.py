@@ -337,18 +337,6 @@ class Quota:
         for ceiling in self._accounts[owner].ceilings_tokens:
             ceiling.settle(now, owner, reserved=reserved, actual=actual)
 
-    def pay(self, owner: int, *, reserved: int, actual: int, granted: float) -> None:
-        """Replace an attempt's reservation of money by its real price.
-
-        Args:
-            owner: Its class's number.
-            reserved: Ticks of 1e-10 US dollars that were reserved.
-            actual: Ticks that it cost.
-            granted: Unix time at which it was granted.
-        """
-        if self.budgets is not None:
-            self.budgets.settle(owner, reserved=reserved, actual=actual, granted=granted)
-
     def refused(self, now: float, *, granted_at: float, after: float | None, spread: float) -> bool:
         """The server answered 429 for quota: pause, and believe one limit less."""
         fresh = self.pause.refused(now, granted_at=granted_at, after=after, spread=spread)
@@ -361,29 +349,35 @@ class Quota:
         return fresh
 
     def restore(self, owner: int, at: float) -> None:
-        """Count an attempt of before a restart; its tokens apart, since they count from its end.
+        """Count an attempt of before a restart, or of another process that had the key meanwhile.
+
+        Its tokens are counted apart, since they count from its end.
 
         Args:
             owner: Its class's number.
-            at: When it was granted, in monotonic seconds of this process; ascending over calls.
+            at: When it was granted, in monotonic seconds of this process.
         """
         for room in self._requests:
             assert isinstance(room.window, RequestWindow)
-            room.window.take(at, owner)
+            room.window.insert(at, owner)
         for strictness in self._strictness:
-            strictness.take(at)
+            strictness.restore(at)
         for ceiling in self._accounts[owner].ceilings:
-            ceiling.take(at, owner)
+            ceiling.insert(at, owner)
 
     def restore_tokens(self, owner: int, tokens: int, at: float) -> None:
-        """Count the tokens of an attempt of before a restart.
+        """Count the tokens of such an attempt.
 
         Args:
             owner: Its class's number.
             tokens: What it used, or its reservation where that is unknown.
-            at: When it ended, in monotonic seconds of this process; ascending over calls.
+            at: When it ended, in monotonic seconds of this process.
         """
-        self.settle(owner, reserved=0, actual=tokens, now=at)
+        for room in self._tokens:
+            assert isinstance(room.window, TokenWindow)
+            room.window.insert(at, owner, tokens)
+        for ceiling in self._accounts[owner].ceilings_tokens:
+            ceiling.insert(at, owner, tokens)
 
     # -- views ----------------------------------------------------------------------------------
 

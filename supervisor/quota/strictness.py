@@ -145,6 +145,10 @@ class Strictness:
             if self._granted > _TRUST_WINDOWS * self.limit.amount:
                 self._trickle = None
 
+    def restore(self, at: float) -> None:
+        """Write one grant down that was made some time ago; others may have been made since."""
+        self.take(max(at, self._level_at) if self._level else at)
+
     def restamp(self, count: int, now: float) -> None:
         """Move the last `count` grants to `now`: they go out later than decided."""
         for bucket in (self.bucket, self._stated):

@@ -123,6 +123,16 @@ class RequestWindow:
         self._by_owner[owner] = self._by_owner.get(owner, 0) + 1
         self.used += 1
 
+    def insert(self, at: float, owner: int) -> None:
+        """Write one grant down that was made some time ago; others may have been made since."""
+        if self._head and at < self._times[self._head - 1]:
+            return  # It has left before others that have left.
+        place = bisect_right(self._times, at, self._head)
+        self._times.insert(place, at)
+        self._owners.insert(place, owner)
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + 1
+        self.used += 1
+
     def restamp(self, count: int, now: float) -> None:
         """Move the last `count` grants to `now`: they were released later than decided."""
         if not count:
@@ -277,6 +287,18 @@ class TokenWindow:
             self._times.append(now)
             self._sums.append((self._sums[-1] if self._sums else self._spent) + actual)
             self._owners.append(owner)
+
+    def insert(self, at: float, owner: int, tokens: int) -> None:
+        """Count tokens that were used some time ago; others may have been used since."""
+        if not tokens or (self._head and at < self._times[self._head - 1]):
+            return
+        place = bisect_right(self._times, at, self._head)
+        before = self._sums[place - 1] if place > self._head else self._spent
+        self._times.insert(place, at)
+        self._owners.insert(place, owner)
+        self._sums[place:] = [before + tokens, *(sums + tokens for sums in self._sums[place:])]
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + tokens
+        self.used += tokens
 
     def returning(self, now: float, within: float) -> int:
         """How many tokens leave the window in (now, now + within]."""

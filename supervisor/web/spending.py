@@ -52,24 +52,24 @@ def budget_row(one: BudgetSnapshot, costs: Sequence[HourlyCost], *, wall: float)
     """
     own = [cost for cost in costs if one.of in (ALL, cost.traffic_class)]
     burn = forecast(own, wall).burn
-    left = one.amount - one.spent - one.reserved
-    dollars = Decimal(left) / TICKS_PER_DOLLAR
+    left = Decimal(one.left) / TICKS_PER_DOLLAR
     return {
         **budget_state(one),
         "burn_usd_per_hour": _dollars(burn),
-        "runs_out": runs_out(dollars, burn=burn, wall=wall, until=one.ends),
+        "runs_out": runs_out(left, burn=burn, wall=wall, until=one.ends),
     }
 
 
 def budget_state(one: BudgetSnapshot) -> dict[str, Any]:
     """One budget as `/health` shows it."""
-    left = one.amount - one.spent - one.reserved
     return {
         "of": one.of,
         "budget": one.budget,
         "spent_usd": _dollars(Decimal(one.spent) / TICKS_PER_DOLLAR),
         "reserved_usd": _dollars(Decimal(one.reserved) / TICKS_PER_DOLLAR),
-        "left_usd": _dollars(Decimal(left) / TICKS_PER_DOLLAR),
+        "unpriced_usd": _dollars(Decimal(one.unpriced) / TICKS_PER_DOLLAR),
+        "left_usd": _dollars(Decimal(one.left) / TICKS_PER_DOLLAR),
+        "amount_usd": _dollars(Decimal(one.amount) / TICKS_PER_DOLLAR),
         "ends": one.ends,
     }
 

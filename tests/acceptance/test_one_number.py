@@ -205,6 +205,11 @@ def _check_next(before: Views, after: Views) -> None:
     for name, windows in after.windows().items():
         assert list(windows.values()) == [len(before.attempts) + 1, tokens], name
     _check_money(after)
+    reserved = sum(row["reserved"] for row in after.attempts) / 10**10
+    assert reserved == sum(row["reserved"] for row in after.hours) / 10**10
+    (total,) = (one for one in after.health["budgets"] if one["of"] == "all")
+    (was_total,) = (one for one in before.health["budgets"] if one["of"] == "all")
+    assert total["unpriced_usd"] == reserved > was_total["unpriced_usd"] > 0
 
 
 def _check_schedules(before: Views, after: Views) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.acceptance.processes import KEY, simulator, started, supervisor
+from tests.acceptance.processes import KEY, Process, simulator, started, supervisor
 from tests.acceptance.test_owner import status
 from tests.ledger.test_owner import HELD, NUMBER, TERMINATE
 from tests.postgresql import database
@@ -45,18 +45,51 @@ def test_who_holds_idle_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_a_lost_lock_is_had_back(tmp_path: Path, postgresql: str) -> None:
-    """The database ends the lock's session: sending stops, the lock is taken again, all goes on."""
+    """Sending stops; when the lock is taken again, what another has sent meanwhile counts too."""
     (tmp_path / "roles").mkdir()
     with database(postgresql) as url, simulator(tmp_path) as api:
         store = (f"store.url={url}", f"upstream.base_url={api.base}/v1")
-        with supervisor(tmp_path, *store) as house:
+        limits = 'quota.limits=["100 requests / hour"]', "budget.total=5 usd / month"
+        with supervisor(tmp_path, *store, *limits) as house:
             house.post("/v1/chat/completions", BODY)
+            before = spent(house)
+            send_elsewhere(url, attempts=3)
             terminate(url)
             assert "server closed the connection" in house.wait_for("app.owner_lost")
             house.wait_for("app.owner_regained")
+            assert [round(now - was, 9) for now, was in zip(spent(house), before, strict=True)] == [
+                *(3, 3, 0.5, 0.25)
+            ]
             house.post("/v1/chat/completions", BODY)
+            assert spent(house)[0] == before[0] + 4
             assert status(house, "/readyz")[0] == 200
             assert house.stop() == 0
+
+
+def spent(house: Process) -> list[float]:
+    """Used of the window, attempts of the class, spent of the budget and reserved for good."""
+    health = house.get("/health")
+    (window,), (budget,) = health["windows"], health["budgets"]
+    attempts = health["clients"]["gateway"]["attempts"]
+    return [window["used"], attempts, budget["spent_usd"], budget["unpriced_usd"]]
+
+
+def send_elsewhere(url: str, *, attempts: int) -> None:
+    """Another owner sends, pays half a dollar, and is killed while a quarter more is reserved."""
+    with psycopg.connect(url, autocommit=True) as other:
+        for number in range(attempts):
+            other.execute(
+                "INSERT INTO supervisor_attempts"
+                " (seq, id, class, model, job, granted, wait, tokens)"
+                " SELECT max(seq) + 1, %s, 'gateway', 'grok-4.7', '', extract(epoch FROM now()),"
+                " 0, 10 FROM supervisor_attempts",
+                (f"elsewhere/{number}",),
+            )
+        other.execute(
+            "UPDATE supervisor_hours SET attempts = attempts + %s, ticks = ticks + 5000000000,"
+            " reserved = reserved + 2500000000",
+            (attempts,),
+        )
 
 
 def test_a_lock_that_another_takes_ends_the_process(tmp_path: Path, postgresql: str) -> None:

@@ -9,6 +9,7 @@ import anyio
 
 from supervisor.errors import StoreError
 from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Spent
 from supervisor.ledger.memory import MemoryLedger
 
 
@@ -22,6 +23,7 @@ class WatchedLedger(MemoryLedger):
         slow: Seconds that writing down takes.
         premature: Attempts settled before they were written down; there must be none.
         then: Called as soon as an attempt is written down, before anybody hears of it.
+        elsewhere: What another process has sent, until it is told.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class WatchedLedger(MemoryLedger):
         self.broken: Exception | None = None
         self.slow = 0.0
         self.then: Callable[[], object] | None = None
+        self.elsewhere: list[Attempt] = []
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         if self.slow:
@@ -49,6 +52,11 @@ class WatchedLedger(MemoryLedger):
             return
         super().settle(attempt, settlement)
         self.settled.append((attempt, settlement))
+
+    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+        await super().record(self.elsewhere)
+        told, self.elsewhere = self.elsewhere, []
+        return [Spent(one.traffic_class, one.granted, one.tokens) for one in told]
 
     @property
     def outcomes(self) -> list[str]:

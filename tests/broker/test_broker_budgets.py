@@ -13,7 +13,8 @@ from supervisor.clock import LoopClock
 from supervisor.errors import BudgetSpent
 from supervisor.ledger.prices import Price, Prices
 from supervisor.messages import Priority, TrafficClass
-from tests.broker.desk import at_work, broker_of
+from supervisor.quota.budgets import BudgetSnapshot
+from tests.broker.desk import at_work, broker_of, request
 from tests.broker.ledgers import WatchedLedger
 from tests.upstream.api import BROKEN, CAPACITY, Answer, ScriptedApi, completion
 
@@ -168,3 +169,48 @@ async def test_a_role_that_is_loaded_later_has_no_new_money(virtual: LoopClock) 
         desk.broker.set_class(classes[0])
         (budget,) = desk.broker.snapshot().budgets
         assert budget.spent == DOLLAR // 10
+
+
+async def test_an_answer_under_way_at_a_kill_is_paid(virtual: LoopClock) -> None:
+    """Nobody knows what it came to, so its reservation counts: until the period ends, and once."""
+    api, ledger = ScriptedApi(default=answer()), WatchedLedger()
+    classes = [role("code", "1 usd / hour")]
+    broker = broker_of(api, virtual, ledger=ledger, prices=PRICES)
+    broker.set_class(classes[0])
+    before = broker.snapshot().budgets[0]
+    async with anyio.create_task_group() as process:
+        await process.start(broker.run)
+        await broker.ask(request("a"))
+        process.start_soon(broker.ask, request("b"))
+        await anyio.sleep(0.5)
+        before = broker.snapshot().budgets[0]
+        # A kill -9 settles nothing: this ledger drops what it does not know.
+        ledger.recorded = []
+        process.cancel_scope.cancel()
+    assert before.reserved > 0
+    for _ in range(2):
+        async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+            (budget,) = desk.broker.snapshot().budgets
+            assert (budget.spent, budget.reserved) == (DOLLAR // 10, 0)
+            assert (budget.unpriced, budget.left) == (before.reserved, before.left)
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        await anyio.sleep(3_600)
+        assert desk.broker.snapshot().budgets[0].left == DOLLAR
+
+
+async def test_hanging_up_on_an_answer_costs_what_was_reserved(virtual: LoopClock) -> None:
+    """The API finishes and bills what nobody hears any more; a restart changes nothing."""
+    api, ledger = ScriptedApi(default=answer()), WatchedLedger()
+    classes = [role("code", "1 usd / day")]
+    seen: list[BudgetSnapshot] = []
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        call = desk.start("a")
+        await anyio.sleep(0.5)
+        seen += desk.broker.snapshot().budgets
+        call.cancel()
+        await desk.until("a")
+        seen += desk.broker.snapshot().budgets
+    before, after = seen
+    assert (after.spent, after.reserved, after.unpriced) == (0, 0, before.reserved)
+    async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        assert desk.broker.snapshot().budgets == (after,)

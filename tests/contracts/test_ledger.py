@@ -42,9 +42,15 @@ async def ledger(request: pytest.FixtureRequest, place: str) -> AsyncGenerator[L
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
+    """The name of the ledger."""
+    name: str = request.node.callspec.params["ledger"]
+    return name
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, kind: str) -> str:
     """Where a ledger without attempts can be kept."""
-    kind = request.node.callspec.params["ledger"]
     return str(
         request.getfixturevalue("postgresql_database" if kind == "postgresql" else "tmp_path")
     )
@@ -66,9 +72,10 @@ def attempt(
     traffic_class: str = "code",
     model: str = "grok-4.7",
     tokens: int = 1_000,
+    cost: int = 0,
 ) -> Attempt:
     """An attempt as the broker writes it down."""
-    return Attempt(f"{name}/1", traffic_class, model, "job-1", granted, 0.5, tokens)
+    return Attempt(f"{name}/1", traffic_class, model, "job-1", granted, 0.5, tokens, cost)
 
 
 def answered(usage: Usage | None = None, *, tokens: int | None = None) -> Settlement:
@@ -85,6 +92,8 @@ def refused(outcome: str = "quota", *, status: int = 429, tokens: int = 0) -> Se
 async def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     """Where nothing was written down nothing was spent."""
     assert list(await ledger.spent_since(0.0)) == []
+    assert list(await ledger.spent_elsewhere(0.0)) == []
+    assert list(await ledger.reserved_since(0.0)) == []
     assert list(await ledger.usage()) == []
 
 
@@ -166,6 +175,63 @@ async def test_costs_are_told_by_hour(ledger: Ledger) -> None:
     assert found == [(NOON, "a", cent), (NOON, "b", cent), (NOON + 3_600, "b", cent)]
     assert len(await ledger.costs_since(NOON - 1)) == 3
     assert len(await ledger.costs_since(NOON - 3_600)) == 4
+
+
+async def test_reservations_of_money_are_kept(ledger: Ledger) -> None:
+    """Each stands until its attempt has ended, and for good where nobody will tell the price."""
+    names = [("a", NOON), ("b", NOON + 1), ("c", NOON + 2), ("d", NOON + 3_600)]
+    attempts = [attempt(name, at, cost=5 * 10**9 + 1) for name, at in names]
+    await ledger.record(attempts)
+    ledger.settle(attempts[1], answered(Usage(1, 1, cost=Decimal("0.25"))))
+    ledger.settle(attempts[2], Settlement(200, "cancelled", None, 1.0, 7, 5 * 10**9 + 1))
+    found = [(one.start, one.cost) for one in await ledger.reserved_since(NOON)]
+    assert found == [(NOON, Decimal("1.0000000002")), (NOON + 3_600, Decimal("0.5000000001"))]
+    assert [one.cost for one in await ledger.costs_since(NOON)] == [Decimal("0.25")]
+    ledger.settle(attempts[0], refused())
+    ledger.settle(attempts[3], refused())
+    (kept,) = await ledger.reserved_since(NOON)
+    assert (kept.start, kept.cost) == (NOON, Decimal("0.5000000001"))
+    assert not await ledger.reserved_since(NOON + 1)
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgresql"], indirect=True)
+async def test_a_reservation_outlives_its_process(ledger: Ledger, place: str, kind: str) -> None:
+    """What was under way when a process was killed is reserved for the next one."""
+    await ledger.record([attempt("a", cost=7)])
+    successor = LEDGERS[kind](place)
+    async with at_work(successor):
+        (kept,) = await successor.reserved_since(NOON)
+        assert (kept.start, kept.traffic_class, kept.cost) == (NOON, "code", Decimal("7e-10"))
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgresql"], indirect=True)
+async def test_what_another_process_sent_is_told_once(
+    ledger: Ledger, place: str, kind: str
+) -> None:
+    """Neither what was there at the start nor what is its own, whoever wrote in between."""
+    async with at_work(other := LEDGERS[kind](place)):
+        await other.record([attempt("before")])
+    ledger = LEDGERS[kind](place)
+    async with at_work(ledger):
+        await ledger.record([attempt("own 1", NOON + 1)])
+        assert not await ledger.spent_elsewhere(NOON)
+        other = LEDGERS[kind](place)
+        async with at_work(other):
+            theirs = [attempt(name, NOON + 2, traffic_class=name) for name in "xy"]
+            await other.record(theirs)
+            other.settle(theirs[1], answered(Usage(3, 4)))
+            await other.usage()
+            news = await ledger.spent_elsewhere(NOON)
+            assert news == [Spent("x", NOON + 2, 1_000), Spent("y", NOON + 2, 7, NOON + 3.5)]
+            assert not await ledger.spent_elsewhere(NOON)
+            await ledger.record([attempt("own 2", NOON + 3), attempt("own 3", NOON + 3)])
+            ledger.settle(attempt("own 1"), answered(Usage(1, 1)))
+            await ledger.usage()
+            assert len(await other.spent_elsewhere(NOON)) == 2
+            await other.record([attempt("z", NOON + 4, traffic_class="z")])
+            (third,) = await ledger.spent_elsewhere(NOON)
+            assert third.traffic_class == "z"
+        assert len(await ledger.spent_since(NOON)) == 7
 
 
 async def test_a_long_answer_is_read_back_by_its_end(ledger: Ledger) -> None:

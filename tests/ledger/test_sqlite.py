@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.shortcut import IN_A_ROW
-from supervisor.ledger.sqlite import SqliteLedger
+from supervisor.ledger.sqlite import SCHEMA, SqliteLedger
 from supervisor.messages import Usage
+from supervisor.sqlite import connect
 
 NOON = 1_800_014_400.0
 
@@ -196,6 +198,36 @@ async def test_old_attempts_go_and_their_sums_stay(file: Path) -> None:
         assert sum(row.attempts for row in await ledger.usage()) == 10
         tasks.cancel_scope.cancel()
     assert "ledger.sqlite" in repr(ledger)
+
+
+async def test_a_file_of_before_goes_on(file: Path) -> None:
+    """A ledger that knows of no reservations of money is read, completed and written on."""
+
+    def make() -> None:
+        old = connect(file, SCHEMA)
+        hour = int(NOON // 3_600)
+        old.execute(
+            f"INSERT INTO hours VALUES ({hour}, 'code', 'grok-4.7', 2, 1, 0, 3, 4, 0, 0, 5)"
+        )
+        for number, ended in ((7, NOON + 1), (8, None)):
+            old.execute(
+                "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, ended)"
+                " VALUES (?, ?, 'code', 'grok-4.7', '', ?, 0, 10, ?)",
+                (number, f"{number}/1", NOON, ended),
+            )
+        old.close()
+
+    await anyio.to_thread.run_sync(make)
+    for life in range(2):
+        ledger = SqliteLedger(file)
+        assert not await ledger.reserved_since(NOON)
+        assert len(await ledger.spent_since(NOON)) == 2 + life
+        await ledger.record([replace(attempt("a"), cost=6)])
+        assert [one.cost for one in await ledger.reserved_since(NOON)] == [Decimal("6e-10")]
+        ledger.settle(replace(attempt("a"), cost=6), Settlement(200, "answered", None, 1.0, 3))
+        (row,) = await ledger.usage()
+        assert (row.attempts, row.answered, row.cost) == (3 + life, 2 + life, Decimal("5e-10"))
+        await ledger.aclose()
 
 
 READER = """

@@ -123,8 +123,8 @@ def test_one_request_may_be_dearer_than_a_budget() -> None:
 def test_what_was_spent_is_read_back() -> None:
     """After a restart the money of periods that go on is gone, by whoever spent it."""
     till = Till()
-    till.budgets.restore("code", 20 * CENT, NOON)
-    till.budgets.restore("gone", 30 * CENT, NOON - 3_600)
+    till.budgets.restore("code", spent=20 * CENT, at=NOON)
+    till.budgets.restore("gone", spent=30 * CENT, at=NOON - 3_600)
     total, own = till.budgets.snapshot(0.0)
     assert (total.of, total.spent, own.of, own.spent) == ("all", 50 * CENT, "code", 20 * CENT)
 
@@ -132,16 +132,39 @@ def test_what_was_spent_is_read_back() -> None:
 def test_a_budget_that_comes_later_has_been_spent_from() -> None:
     """A class that is loaded after others, or gets another budget, has no new money."""
     till = Till()
-    till.budgets.restore("late", 10 * CENT, NOON)
-    till.budgets.restore("late", 20 * CENT, NOON - 3_600)
-    till.budgets.restore("late", 40 * CENT, NOON - 31 * 86_400)
+    till.budgets.restore("late", spent=10 * CENT, at=NOON)
+    till.budgets.restore("late", spent=20 * CENT, at=NOON - 3_600)
+    till.budgets.restore("late", spent=40 * CENT, at=NOON - 31 * 86_400)
+    till.budgets.restore("late", unpriced=CENT, at=NOON - 3_600)
     till.spend(0, 5 * CENT)
     texts = "1 usd / hour", "1 usd / day", "1 usd / month"
     till.budgets.set_class(2, "late", map(Budget.parse, texts), now=0.0)
     till.budgets.set_class(0, "code", map(Budget.parse, texts[:1]), now=0.0)
-    spent = {(one.of, one.budget): one.spent for one in till.budgets.snapshot(0.0)}
+    shown = {(one.of, one.budget): one for one in till.budgets.snapshot(0.0)}
+    spent = {name: one.spent for name, one in shown.items()}
     assert [spent["late", text] for text in texts] == [10 * CENT, 30 * CENT, 30 * CENT]
     assert spent["code", "1 usd / hour"] == 5 * CENT
+    assert [shown["late", text].unpriced for text in texts] == [0, CENT, CENT]
+
+
+def test_what_has_no_price_counts_as_it_was_reserved() -> None:
+    """Until the period ends, told apart from what was spent; when all is read anew it goes."""
+    till = Till(own="1 usd / hour")
+    till.budgets.take(0, 30 * CENT, 0.0, priority=Priority.MEDIUM)
+    till.budgets.settle(0, reserved=30 * CENT, actual=0, granted=NOON, unpriced=30 * CENT)
+    till.budgets.restore("code", unpriced=10 * CENT, at=NOON)
+    total, own = till.budgets.snapshot(0.0)
+    assert (own.spent, own.reserved, own.unpriced, own.left) == (0, 0, 40 * CENT, 60 * CENT)
+    assert till.may(0, 60 * CENT)
+    assert not till.may(0, 2 * DOLLAR)
+    assert not till.may(0, 61 * CENT)
+    till.budgets.set_class(1, "memory", [Budget.parse("1 usd / day")], now=0.0)
+    till.budgets.take(0, CENT, 0.0, priority=Priority.MEDIUM)
+    total, own, _ = till.budgets.snapshot(3_600.0)
+    assert (total.unpriced, own.unpriced, own.left) == (40 * CENT, 0, 99 * CENT)
+    till.budgets.forget()
+    total, own, _ = till.budgets.snapshot(3_600.0)
+    assert (total.left, own.reserved, own.left) == (99 * CENT, CENT, 99 * CENT)
 
 
 def test_the_wall_clock_may_be_set() -> None:

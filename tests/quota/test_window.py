@@ -277,3 +277,63 @@ def test_a_refused_attempt_gives_its_tokens_back_at_once() -> None:
     window.reserve(80, 0)
     window.settle(1.0, 0, reserved=80, actual=0)
     assert (window.used, window.returns_at(100)) == (0, NOW_ALREADY)
+
+
+# -- what is learned of later ----------------------------------------------------------------------
+
+
+@given(
+    deeds=st.lists(st.tuples(STEPS, OWNERS, st.integers(0, 9), st.booleans()), max_size=30),
+    pause=STEPS,
+    later=STEPS,
+)
+def test_what_is_inserted_counts_as_if_it_had_been_there(
+    deeds: list[tuple[int, int, int, bool]], pause: int, later: int
+) -> None:
+    """Learned of at last, in whatever order: used, by whom, since when and until when agree."""
+    moments = moments_after([step for step, *_ in deeds])
+    log = [(at, *deed[1:]) for at, deed in zip(moments, deeds, strict=False)]
+    now = moments[-1] + pause * TICK
+    whole, told = Pair(requests(99), tokens(99)), Pair(requests(99), tokens(99))
+    for at, owner, count, own in log:
+        whole.note(at, owner, count)
+        if own:
+            told.note(at, owner, count)
+    assert whole.looks(now)
+    assert told.looks(now)
+    for at, owner, count, own in reversed(log):
+        if not own:
+            told.attempts.insert(at, owner)
+            told.used.insert(at, owner, count)
+    for moment in (now, now + later * TICK):
+        assert told.looks(moment) == whole.looks(moment)
+
+
+@dataclass
+class Pair:
+    """A window on requests and one on tokens."""
+
+    attempts: RequestWindow
+    used: TokenWindow
+
+    def note(self, at: float, owner: int, count: int) -> None:
+        """Write an attempt and its tokens down when they happen."""
+        self.looks(at)
+        self.attempts.take(at, owner)
+        self.used.settle(at, owner, reserved=0, actual=count)
+
+    def looks(self, now: float) -> list[tuple[object, ...]]:
+        """All that they say."""
+        for window in (self.attempts, self.used):
+            window.expire(now)
+        return [
+            (
+                window.used,
+                [window.used_by(one) for one in range(3)],
+                window.next_return(),
+                window.returning(now, 1.0),
+                window.returns_at(80),
+                window.counted_since(now - window.span),
+            )
+            for window in (self.attempts, self.used)
+        ]

@@ -1,0 +1,56 @@
+"""The PostgreSQL ledger beyond the contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from supervisor.errors import StoreError
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Spent
+from supervisor.ledger.postgresql import PostgresqlLedger
+from supervisor.messages import Usage
+from tests.postgresql import database
+
+NOON = 1_800_014_400.0
+ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10, 5)
+
+
+@pytest.mark.slow
+async def test_tables_of_before_go_on(postgresql: str) -> None:
+    """Tables that know of no reservations of money are read, completed and written on."""
+    with database(postgresql) as url:
+        first = PostgresqlLedger(url)
+        await first.record([ONE])
+        await first.aclose()
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as old:
+            for table in ("attempts", "hours"):
+                await old.execute(f"ALTER TABLE supervisor_{table} DROP COLUMN reserved".encode())
+        ledger = PostgresqlLedger(url)
+        assert list(await ledger.spent_since(NOON)) == [Spent("code", NOON, 10)]
+        assert not await ledger.reserved_since(NOON)
+        await ledger.record([replace(ONE, id="b/1")])
+        assert [one.cost for one in await ledger.reserved_since(NOON)] == [Decimal("5e-10")]
+        await ledger.aclose()
+
+
+@pytest.mark.slow
+async def test_a_broken_connection_loses_no_end(postgresql: str) -> None:
+    """An attempt from before the break is settled after it, for the windows too."""
+    with database(postgresql) as url:
+        ledger = PostgresqlLedger(url)
+        await ledger.record([ONE])
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            await operator.execute(
+                f"{others} WHERE datname = current_database() AND pid <> pg_backend_pid()".encode()
+            )
+        with pytest.raises(StoreError):
+            await ledger.usage()
+        ledger.settle(ONE, Settlement(200, "answered", Usage(3, 4), 2.0, 7))
+        assert list(await ledger.spent_since(NOON)) == [Spent("code", NOON, 7, NOON + 2)]
+        assert not await ledger.reserved_since(NOON)
+        await ledger.aclose()
