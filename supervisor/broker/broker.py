@@ -440,6 +440,7 @@ class Broker:
     def snapshot(self) -> BrokerSnapshot:
         """Everything there is to show."""
         now = self._clock.monotonic()
+        unusable = self._halt.reason(now)
         state, reason = self._state()
         quota = self._quota.snapshot(now)
         accounts: Iterable[Account] = sorted(
@@ -447,7 +448,8 @@ class Broker:
             key=lambda one: (one.traffic_class.priority, one.traffic_class.name),
         )
         classes = tuple(class_snapshot(self._dispatcher, account, now) for account in accounts)
-        return BrokerSnapshot(state, reason, classes, quota, self._budgets.snapshot(now))
+        budgets = self._budgets.snapshot(now)
+        return BrokerSnapshot(state, reason, classes, quota, budgets, unusable)
 
 
 def _is_of(owner: int, entry: Entry) -> bool:

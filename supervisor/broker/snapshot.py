@@ -112,6 +112,7 @@ class BrokerSnapshot:
         classes: Roles and clients, most urgent first.
         quota: Windows, pause and what was learned.
         budgets: What may be spent, and what has been.
+        unusable: Why the API does not take the key; empty while it does, as far as is known.
     """
 
     state: str
@@ -119,3 +120,4 @@ class BrokerSnapshot:
     classes: tuple[ClassSnapshot, ...]
     quota: QuotaSnapshot
     budgets: tuple[BudgetSnapshot, ...] = ()
+    unusable: str = ""

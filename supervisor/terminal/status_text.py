@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from supervisor.terminal.text import Color, Painter, table
 from supervisor.terminal.waiting import duration
 
-_BAR = 24
+_BAR, _NAME = 24, 26
 _STATES = {
     "ok": Color.GOOD,
     "running": Color.GOOD,
@@ -33,11 +34,13 @@ def status_text(report: Mapping[str, Any], painter: Painter) -> str:
     if "windows" not in report:
         return sections[0]
     sections.append("\n".join(_window(window, painter) for window in report["windows"]))
+    sections.append(_budgets(report.get("budgets", ()), painter))
     sections.append(_roles(report["roles"], painter))
     sections.append(_clients(report["clients"]))
     sections.append(_waiting({**report["roles"], **report["clients"]}))
     sections.append(_broken(report["broken_plugins"], painter))
-    sections.append(_unscheduled(report.get("schedules", {}), painter))
+    sections.append(_schedules(report.get("schedules", {}), painter))
+    sections.append(_key(report.get("key"), painter))
     return "\n\n".join(section for section in sections if section)
 
 
@@ -58,7 +61,30 @@ def _window(window: Mapping[str, Any], painter: Painter) -> str:
     color = Color.BAD if window["fill"] >= 1 else Color.GOOD
     bar = painter.paint("#" * filled, color) + "." * (_BAR - filled)
     free = f", next free in {window['next_free_s']:.1f} s" if window["next_free_s"] > 0 else ""
-    return f"{window['limit']:<26} [{bar}] {window['used']} of {window['amount']}{free}"
+    return f"{window['limit']:<{_NAME}} [{bar}] {window['used']} of {window['amount']}{free}"
+
+
+def _budgets(budgets: Sequence[Mapping[str, Any]], painter: Painter) -> str:
+    names = [f"{_whose(one)} {one['budget']}" for one in budgets]
+    width = max(_NAME, *map(len, names), 0)
+    lines = zip(names, budgets, strict=True)
+    return "\n".join(f"{name:<{width}} {_budget(one, painter)}" for name, one in lines)
+
+
+def _whose(one: Mapping[str, Any]) -> str:
+    return "everybody" if one["of"] == "all" else str(one["of"])
+
+
+def _budget(one: Mapping[str, Any], painter: Painter) -> str:
+    amount, left = one["amount_usd"], one["left_usd"]
+    filled = _BAR if left <= 0 else max(0, min(_BAR, round((amount - left) / amount * _BAR)))
+    bar = painter.paint("#" * filled, Color.BAD if left <= 0 else Color.GOOD)
+    bar += "." * (_BAR - filled)
+    ends = datetime.fromtimestamp(one["ends"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    text = f"{one['spent_usd']:.4f} spent, {max(0.0, left):.4f} left until {ends}"
+    held = one["reserved_usd"] + one["unpriced_usd"]
+    reserved = f", {held:.4f} reserved" if held > 0 else ""
+    return f"[{bar}] {text}{reserved}"
 
 
 def _roles(roles: Mapping[str, Any], painter: Painter) -> str:
@@ -110,13 +136,41 @@ def _broken(broken: list[Mapping[str, Any]], painter: Painter) -> str:
     return "\n".join(painter.paint(line, Color.BAD) for line in lines)
 
 
-def _unscheduled(schedules: Mapping[str, Any], painter: Painter) -> str:
-    lines = (
-        f"schedule {name} cannot hand in its jobs: {one['problem']}"
+def _schedules(schedules: Mapping[str, Any], painter: Painter) -> str:
+    if not schedules:
+        return ""
+    rows = [
+        (name, one["role"], one["cron"], _when(one["next"]), _when(one["last"]))
+        for name, one in schedules.items()
+    ]
+    lines = [table(("schedule", "role", "cron", "next", "last"), rows)]
+    lines += [
+        painter.paint(f"{name} cannot hand in its jobs: {one['problem']}", Color.BAD)
         for name, one in schedules.items()
         if one["problem"]
-    )
-    return "\n".join(painter.paint(line, Color.BAD) for line in lines)
+    ]
+    return "\n".join(lines)
+
+
+def _key(key: Mapping[str, Any] | None, painter: Painter) -> str:
+    if key is None:
+        return ""
+    lines = [f"key from {key['source']}, in use since {_moment(key['since'])}"]
+    if key["unusable"]:
+        lines.append(painter.paint(f"it is refused: {key['unusable']}", Color.BAD))
+    last = key["last_reload"]
+    if last is not None and last["result"] not in {"rotated", "unchanged"}:
+        told = f"a new one is {last['result']}: {last['detail']}"
+        lines.append(painter.paint(told, Color.WARNING))
+    return "\n".join(lines)
+
+
+def _when(moment: float | None) -> str:
+    return "-" if moment is None else _moment(moment)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _paint_states(text: str, painter: Painter) -> str:

@@ -57,7 +57,7 @@ def health(
         "windows": [_window(window) for window in broker.quota.windows],
         "pause": _pause(broker.quota),
         "budgets": [budget_state(one) for one in broker.budgets],
-        "key": _key(key),
+        "key": _key(key, unusable=broker.unusable),
         "roles": {
             role.name: {
                 **_role(role),
@@ -81,7 +81,16 @@ def health(
 def scheduled(schedules: Iterable[ScheduleSnapshot]) -> dict[str, Any]:
     """The schedules at a glance, by name."""
     return {
-        one.name: {"role": one.role, "next": one.next, "problem": one.problem} for one in schedules
+        one.name: {
+            "cron": one.cron,
+            "timezone": one.timezone,
+            "role": one.role,
+            "next": one.next,
+            "last": one.last,
+            "job": one.job,
+            "problem": one.problem,
+        }
+        for one in schedules
     }
 
 
@@ -101,9 +110,15 @@ def _pause(quota: QuotaSnapshot) -> dict[str, Any]:
     return {"by_hand": pause.by_hand, "probing": pause.probing, "refusals": pause.refusals}
 
 
-def _key(key: KeySnapshot) -> dict[str, Any]:
-    last = None if key.last is None else {"result": key.last.result, "detail": key.last.detail}
-    return {"source": key.source, "fingerprint": key.fingerprint, "last_reload": last}
+def _key(key: KeySnapshot, *, unusable: str) -> dict[str, Any]:
+    return {
+        "source": key.source,
+        "fingerprint": key.fingerprint,
+        "since": key.since,
+        "rotations": key.rotations,
+        "unusable": unusable,
+        "last_reload": None if key.last is None else asdict(key.last),
+    }
 
 
 def _role(role: RoleSnapshot) -> dict[str, Any]:

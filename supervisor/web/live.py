@@ -7,7 +7,7 @@ them on. A page that reads slowly finds the newest view when it comes back, not 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
@@ -18,14 +18,15 @@ from supervisor.broker.snapshot import ClassSnapshot
 from supervisor.clock import Clock
 from supervisor.errors import SupervisorError
 from supervisor.jobs.job import Job
-from supervisor.ledger.ledger import UsageRow
+from supervisor.ledger.forecast import look_back
 from supervisor.web.closing import Closing
 from supervisor.web.document import document
 from supervisor.web.hangup import until_hangup
 from supervisor.web.health_api import HealthApi
 from supervisor.web.history import STEP, History
 from supervisor.web.hub import Hub
-from supervisor.web.view import Sources, lasting, view
+from supervisor.web.schedules_api import ending
+from supervisor.web.view import Money, Sources, lasting, view
 
 _log = structlog.get_logger("supervisor.web")
 
@@ -111,7 +112,10 @@ class Live:
         self._jobs = _Remembered[Sequence[Job]](
             lambda: hub.jobs.list(limit=NEWEST), first=(), every=TICK
         )
-        self._usage = _Remembered[Sequence[UsageRow]](hub.ledger.usage, first=(), every=_STALE)
+        self._money = _Remembered(self._read_money, first=Money((), (), 0.0), every=_STALE)
+        self._endings = _Remembered[Mapping[str, str | None]](
+            self._read_endings, first={}, every=TICK
+        )
         self._readers = 0
         self._wanted = anyio.Event()
         self._news = anyio.Event()
@@ -183,18 +187,33 @@ class Live:
         jobs, now = self._hub.jobs.snapshot(), self._clock.monotonic()
         # The cost of a job that runs grows without its status telling so.
         newest = await self._jobs.at((jobs.roles, now // _STALE if jobs.running else 0), now=now)
-        usage = await self._usage.at([_used(one) for one in broker.classes], now=now)
+        # A forecast changes with the time as well, though slowly.
+        used = [_used(one) for one in broker.classes], wall // 60
+        schedules = self._hub.schedules.snapshot()
         sources = Sources(
             health=self._health.report(),
             ready=self._hub.ready(),
             jobs=newest,
-            usage=usage,
-            trouble=self._jobs.trouble or self._usage.trouble,
+            money=await self._money.at(used, now=now),
+            budgets=broker.budgets,
+            endings=await self._endings.at(
+                (jobs.roles, [one.job for one in schedules]) if schedules else None, now=now
+            ),
+            trouble=self._jobs.trouble or self._money.trouble or self._endings.trouble,
         )
         shown = view(sources, now=self._clock.wall())
         if (kept := lasting(shown)) != self._shown:
             self._shown = kept
             self._publish(_event(b"view", shown))
+
+    async def _read_money(self) -> Money:
+        wall = self._clock.wall()
+        ledger = self._hub.ledger
+        return Money(await ledger.usage(), await ledger.costs_since(look_back(wall)), wall)
+
+    async def _read_endings(self) -> Mapping[str, str | None]:
+        schedules = self._hub.schedules
+        return {one.name: await ending(schedules, one.name) for one in schedules.snapshot()}
 
     def _publish(self, frame: bytes) -> None:
         self._frame = frame

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor.errors import UnknownJob
+from supervisor.jobs.job import JobStatus
 from supervisor.jobs.schedules import ScheduleSnapshot
 from supervisor.web.document import document
-from supervisor.web.hub import Hub
+from supervisor.web.hub import Hub, Schedules
 from supervisor.web.jobs_api import shown
 
 
@@ -41,8 +42,18 @@ class SchedulesApi:
         return document(shown(job), status=202, headers={"location": f"/api/jobs/{job.id}"})
 
     async def _row(self, schedule: ScheduleSnapshot) -> dict[str, Any]:
-        status = None
-        with suppress(UnknownJob):
-            # Somebody may have removed the job from the store.
-            status = await self._hub.schedules.last_status(schedule.name)
+        status = await ending(self._hub.schedules, schedule.name)
         return {**asdict(schedule), "job_status": status}
+
+
+async def ending(schedules: Schedules, name: str) -> JobStatus | None:
+    """How a schedule's last job stands; None when it has none.
+
+    Args:
+        schedules: All schedules.
+        name: The schedule.
+    """
+    with suppress(UnknownJob):
+        # Somebody may have removed the job from the store.
+        return await schedules.last_status(name)
+    return None

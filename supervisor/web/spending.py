@@ -30,15 +30,25 @@ def spending(
         budgets: What may be spent.
         wall: Unix time now.
     """
-    ahead = forecast(costs, wall)
     return {
         "usage": [asdict(row) for row in usage],
         "budgets": [budget_row(one, costs, wall=wall) for one in budgets],
-        "forecast": {
-            "burn_usd_per_hour": _dollars(ahead.burn),
-            "month_usd": _dollars(ahead.month),
-            "month_total_usd": _dollars(ahead.month_total),
-        },
+        "forecast": forecast_row(costs, wall=wall),
+    }
+
+
+def forecast_row(costs: Sequence[HourlyCost], *, wall: float) -> dict[str, Any]:
+    """What is spent an hour of late, and what the month will come to.
+
+    Args:
+        costs: By hour and class.
+        wall: Unix time now.
+    """
+    ahead = forecast(costs, wall)
+    return {
+        "burn_usd_per_hour": _dollars(ahead.burn),
+        "month_usd": _dollars(ahead.month),
+        "month_total_usd": _dollars(ahead.month_total),
     }
 
 

@@ -1,7 +1,7 @@
 """What the dashboard shows, as one JSON value made of snapshots. Pure.
 
-Its numbers are those of `/health`; jobs and usage are added. Two views that differ only in how
-long something has lasted are the same: the page counts on by itself.
+Its numbers are those of `/health`; jobs, usage and what money will come to are added. Two views
+that differ only in how long something has lasted are the same: the page counts on by itself.
 """
 
 from __future__ import annotations
@@ -12,12 +12,29 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from supervisor.jobs.job import Job
-from supervisor.ledger.ledger import UsageRow
+from supervisor.ledger.ledger import HourlyCost, UsageRow
+from supervisor.quota.budgets import BudgetSnapshot
+from supervisor.web.spending import budget_row, forecast_row
 
 _BULKY = frozenset({"input", "result", "detail", "key"})
 _LONGEST_ERROR = 300
 _LASTING = frozenset({"uptime_s", "since_s"})
 _USED = ("attempts", "answered", "refused", "prompt", "completion", "reasoning", "cached", "cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the ledger says of tokens and money.
+
+    Attributes:
+        usage: Usage by day, class and model.
+        costs: By hour and class, since `ledger.forecast.look_back`.
+        wall: When that was read, in Unix time.
+    """
+
+    usage: Sequence[UsageRow]
+    costs: Sequence[HourlyCost]
+    wall: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +45,18 @@ class Sources:
         health: What `/health` says.
         ready: Why the process is not ready; empty when it is.
         jobs: The newest jobs, newest first.
-        usage: Usage by day, class and model.
-        trouble: Why jobs or usage cannot be read now; empty when they can.
+        money: What the ledger says.
+        budgets: What may be spent.
+        endings: How each schedule's last job stands.
+        trouble: Why any of it cannot be read now; empty when it can.
     """
 
     health: Mapping[str, Any]
     ready: str
     jobs: Sequence[Job]
-    usage: Sequence[UsageRow]
+    money: Money
+    budgets: Sequence[BudgetSnapshot]
+    endings: Mapping[str, str | None]
     trouble: str
 
 
@@ -47,16 +68,23 @@ def view(sources: Sources, *, now: float) -> dict[str, Any]:
         now: Unix time in seconds; all lengths of time in the view count from there.
     """
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
+    usage, costs, wall = sources.money.usage, sources.money.costs, sources.money.wall
     return {
         "now": now,
         "ready": sources.ready,
         "trouble": sources.trouble,
         "health": sources.health,
         "jobs": [_summary(job) for job in sources.jobs],
+        "schedules": [
+            {"name": name, **schedule, "job_status": sources.endings.get(name)}
+            for name, schedule in sources.health["schedules"].items()
+        ],
+        "budgets": [budget_row(one, costs, wall=wall) for one in sources.budgets],
+        "forecast": forecast_row(costs, wall=wall),
         "usage": {
             "day": today,
-            "today": _by_class(row for row in sources.usage if row.day == today),
-            "all": _by_class(sources.usage),
+            "today": _by_class(row for row in usage if row.day == today),
+            "all": _by_class(usage),
         },
     }
 

@@ -26,6 +26,25 @@ class Patient(Role[str, str]):
         return (await ctx.ask(job)).text
 """
 
+CONFIG = """
+[quota]
+limits = ["2 requests / 30s"]
+
+[budget]
+total = "5 usd / day"
+
+[[schedule]]
+cron = "0 3 * * *"
+role = "patient"
+input = "good morning"
+name = "morning"
+
+[[schedule]]
+cron = "@yearly"
+role = "nobody"
+name = "never"
+"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(90),
@@ -53,9 +72,9 @@ def test_a_person_can_work_with_it(tmp_path: Path) -> None:
     """It is live, its buttons act, what others wrote is text, and nothing breaks its policy."""
     (tmp_path / "roles").mkdir()
     (tmp_path / "roles" / "patient.py").write_text(ROLE)
-    settings = 'quota.limits=["2 requests / 30s"]', "web.port=0"
+    (tmp_path / "config.toml").write_text(CONFIG)
     troubles: list[str] = []
-    with supervisor(tmp_path, *settings, simulate=True) as process:
+    with supervisor(tmp_path, "web.port=0", simulate=True) as process:
         with opened(process, troubles) as page:
             expect(page.locator("#link")).to_have_attribute("data-state", "live")
             expect(page.locator("#windows")).to_contain_text("2 requests")
@@ -75,6 +94,7 @@ def test_a_person_can_work_with_it(tmp_path: Path) -> None:
             expect(start).to_be_visible(timeout=20_000)
             start.click()
             expect(stop).to_be_visible(timeout=20_000)
+            sees_money_and_clocks(page)
             page.locator("#brake").click()
             expect(page.locator("#status")).to_contain_text("paused")
             assert page.title() == "Supervisor"
@@ -82,3 +102,26 @@ def test_a_person_can_work_with_it(tmp_path: Path) -> None:
             page.screenshot(path=tmp_path / "dashboard.png", full_page=True)
         assert process.stop() == 0
     assert troubles == []
+
+
+def sees_money_and_clocks(page: Page) -> None:
+    """Budgets with their ends, the key and a look for a new one, schedules and one of them now."""
+    budgets = page.locator("#budgets li")
+    expect(budgets).to_have_count(1)
+    expect(budgets).to_contain_text("everybody 5 usd / day")
+    expect(budgets).to_contain_text("of $5.00 spent")
+    expect(budgets).to_contain_text("left · new in")
+    expect(page.locator("#forecast")).to_contain_text("This month $")
+    expect(page.locator("#key-state")).to_have_text("in use")
+    expect(page.locator("#key")).to_contain_text("the simulated API")
+    page.get_by_role("button", name="Look for a new key").click()
+    expect(page.locator("#key")).to_contain_text("unchanged, by hand: there is nothing to rotate")
+    never = page.locator('#schedules tr[data-key="never"]')
+    expect(never).to_contain_text("cannot run")
+    expect(never).to_contain_text('no role is called "nobody"')
+    morning = page.locator('#schedules tr[data-key="morning"]')
+    expect(morning).to_contain_text("0 3 * * * UTC")
+    expect(morning).to_contain_text("none yet")
+    page.get_by_role("button", name="Run morning now").click()
+    expect(morning).to_contain_text("running")
+    expect(page.locator("#jobs tbody")).to_have_count(5)

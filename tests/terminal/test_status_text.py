@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from supervisor.terminal.text import Color, Painter, painter_for, table
 
 PLAIN = Painter(enabled=False)
 VIVID = Painter(enabled=True)
+NOON = 1_800_014_400.0
 TRAFFIC = {"queued": 0, "in_flight": 1, "attempts": 2, "why": ""}
 ROLE = {
     "state": "running",
@@ -124,12 +126,56 @@ def _window(fill: float) -> dict[str, Any]:
     }
 
 
-def test_a_schedule_that_cannot_work_is_told() -> None:
-    """What keeps a schedule from its jobs is said; one that works is not mentioned."""
+def test_schedules_are_told() -> None:
+    """Each with its next and last moment, and what keeps one from its jobs."""
+    one = {"role": "memory", "cron": "0 3 * * *", "next": None, "last": None, "problem": ""}
     schedules = {
-        "nightly": {"role": "memory", "next": 1.0, "problem": 'no role is called "memory"'},
-        "hourly": {"role": "ceo", "next": 1.0, "problem": ""},
+        "nightly": {**one, "problem": 'no role is called "memory"'},
+        "hourly": {**one, "cron": "@hourly", "role": "ceo", "next": NOON, "last": NOON},
     }
-    text = status_text(_report(schedules=schedules), PLAIN)
-    assert 'schedule nightly cannot hand in its jobs: no role is called "memory"' in text
-    assert "hourly" not in text
+    lines = status_text(_report(schedules=schedules), PLAIN).splitlines()
+    place = lines.index("schedule  role    cron       next              last")
+    assert lines[place + 1] == "nightly   memory  0 3 * * *  -                 -"
+    moment = datetime.fromtimestamp(NOON).astimezone().strftime("%Y-%m-%d %H:%M")
+    assert lines[place + 2] == f"hourly    ceo     @hourly    {moment}  {moment}"
+    assert lines[place + 3] == 'nightly cannot hand in its jobs: no role is called "memory"'
+
+
+@pytest.mark.parametrize(
+    ("left", "bar", "says"),
+    [
+        (1.5, "#########...............", "0.7500 spent, 1.5000 left until"),
+        (0.0, "########################", "2.2500 spent, 0.0000 left until"),
+        (-0.5, "########################", "2.7500 spent, 0.0000 left until"),
+    ],
+)
+def test_budgets_have_bars(left: float, bar: str, says: str) -> None:
+    """A budget's bar is as long as it is spent or reserved, and what is reserved is told."""
+    budget = {
+        "of": "all",
+        "budget": "2.4 usd / day",
+        "amount_usd": 2.4,
+        "spent_usd": 2.25 - left,
+        "reserved_usd": 0.1,
+        "unpriced_usd": 0.05,
+        "left_usd": left,
+        "ends": NOON,
+    }
+    text = status_text(_report(budgets=[budget]), PLAIN)
+    assert f"everybody 2.4 usd / day    [{bar}] {says}" in text
+    assert text.endswith(", 0.1500 reserved\n\nno roles")
+
+
+def test_the_key_is_told() -> None:
+    """Where it comes from; that it is refused, or that a new one is."""
+    key = {"source": ".env", "since": NOON, "unusable": "", "last_reload": None}
+    text = status_text(_report(key=key), PLAIN)
+    assert "\nkey from .env, in use since 20" in text
+    assert "refused" not in text
+    last = {"result": "refused", "detail": "the API refused the new key"}
+    key |= {"unusable": "bad key", "last_reload": last}
+    lines = status_text(_report(key=key), PLAIN).splitlines()
+    assert lines[-2:] == [
+        "it is refused: bad key",
+        "a new one is refused: the API refused the new key",
+    ]

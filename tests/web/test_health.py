@@ -35,11 +35,15 @@ async def test_health_shows_all_at_a_glance() -> None:
     assert report["key"] == {
         "source": "key.file",
         "fingerprint": "0123abcd",
+        "since": 1_800_000_000.0,
+        "rotations": 0,
+        "unusable": "",
         "last_reload": None,
     }
     assert report["restarts"] == 4
     assert report["broken_plugins"][0]["file"] == "roles/bad.py"
-    assert report["schedules"]["nightly"]["problem"] == ""
+    nightly = report["schedules"]["nightly"]
+    assert (nightly["cron"], nightly["last"], nightly["problem"]) == ("0 3 * * *", None, "")
 
 
 async def test_health_tells_states_that_need_a_person() -> None:
@@ -55,6 +59,8 @@ async def test_health_tells_states_that_need_a_person() -> None:
     assert (paused.json()["status"], paused.json()["reason"]) == ("paused", "lunch")
     assert halted.json()["status"] == "halted"
     assert "XAI_API_KEY" in halted.json()["reason"]
+    assert paused.json()["key"]["unusable"] == ""
+    assert halted.json()["key"]["unusable"] == halted.json()["reason"]
 
 
 async def test_role_without_traffic_has_asked_for_nothing() -> None:

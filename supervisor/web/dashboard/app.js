@@ -1,11 +1,14 @@
 // The dashboard: one stream in, everything it says onto the page.
 
+import { ageBudgets, showBudgets } from "./budgets.js";
 import { Charts, History } from "./chart.js";
 import { forget, hasToken, headers, post, remember } from "./doors.js";
 import { byId, mark, say, show } from "./elements.js";
 import { ageJobs, showJobs } from "./jobs.js";
+import { ageKey, prepareKey, showKey } from "./key.js";
 import { ageStatus, ageWindows, queued, showQueue, showStatus, showTiles, showUsage, showWindows } from "./panels.js";
 import { ageRoles, showRoles } from "./roles.js";
+import { ageSchedules, showSchedules } from "./schedules.js";
 import { Stream } from "./stream.js";
 import { plain } from "./words.js";
 
@@ -64,6 +67,9 @@ function paint() {
   showWindows(view);
   showRoles(view, act);
   showQueue(view);
+  showBudgets(view);
+  showKey(view);
+  showSchedules(view, act);
   showJobs(view, act);
   showUsage(view, everything);
   age();
@@ -77,8 +83,15 @@ function age() {
   ageStatus(view, elapsed);
   ageWindows(view, elapsed);
   ageRoles(view, elapsed);
+  ageBudgets(view, now);
+  ageKey(view, now);
+  ageSchedules(view, now);
   ageJobs(view, now);
   charts.draw(history, now);
+}
+
+function named(budget) {
+  return `${budget.of}, ${budget.budget},`;
 }
 
 /** Tell those who listen what changed that matters; not every number. */
@@ -92,6 +105,13 @@ function announce(before, after) {
     const old = before.health.roles[name];
     if (!old) news.push(`role ${name} is here`);
     else if (old.state !== role.state) news.push(`${name} is ${plain(role.state)}`);
+  }
+  const { last_reload: look, unusable } = after.health.key;
+  if (unusable && !before.health.key.unusable) news.push("the key is refused");
+  if (look && look.at !== before.health.key.last_reload?.at) news.push(`look for a new key: ${look.result}`);
+  const spent = new Set(before.budgets.filter((one) => one.left_usd <= 0).map(named));
+  for (const one of after.budgets) {
+    if (one.left_usd <= 0 && !spent.has(named(one))) news.push(`the budget of ${named(one)} is spent`);
   }
   const failed = new Set(before.jobs.filter((job) => job.status === "failed").map((job) => job.id));
   for (const job of after.jobs) {
@@ -148,6 +168,7 @@ function lock() {
   byId("token").focus();
 }
 
+prepareKey(act);
 const stream = new Stream("/api/events", { headers, heard, changed });
 
 byId("login").addEventListener("submit", (event) => {

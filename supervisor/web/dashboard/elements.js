@@ -87,6 +87,20 @@ export function pill(element, text, mood) {
   mark(element, "data-mood", mood);
 }
 
+/** A bar that fills; `setMeter` says how far. */
+export function meter(label) {
+  return make("div", { class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 }, make("i"));
+}
+
+/** @param part 0 to 1, more where it is overfull; `text` says it in words */
+export function setMeter(bar, { part, text, mood }) {
+  const percent = Math.round(Math.min(1, Math.max(0, part)) * 1000) / 10;
+  mark(bar, "aria-valuenow", percent);
+  mark(bar, "aria-valuetext", text);
+  mark(bar, "data-mood", mood);
+  bar.firstElementChild.style.width = `${percent}%`;
+}
+
 /** A button that does something and cannot be pressed again before that is done. */
 export function button(text, action) {
   const element = make("button", { type: "button" }, text);

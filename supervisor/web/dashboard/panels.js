@@ -1,6 +1,6 @@
 // Everything that is only looked at: status, tiles, windows, queue, usage, broken plugins.
 
-import { byId, fill, keep, make, mark, pill, row, say, show } from "./elements.js";
+import { byId, fill, keep, make, mark, meter, pill, row, say, setMeter, show } from "./elements.js";
 import { amount, count, duration, lasting, money, percent } from "./words.js";
 
 const QUEUE = [
@@ -99,18 +99,14 @@ export function ageWindows(view, elapsed) {
 }
 
 function createWindow(one) {
-  const bar = make("div", { class: "bar", role: "progressbar", "aria-label": one.limit, "aria-valuemin": 0 }, make("i"));
-  return make("li", {}, make("p", { class: "line" }, make("b", {}, one.limit), make("span")), bar, make("p", { class: "note" }));
+  return make("li", {}, make("p", { class: "line" }, make("b", {}, one.limit), make("span")), meter(one.limit), make("p", { class: "note" }));
 }
 
 function updateWindow(item, one) {
   const [line, bar] = item.children;
   say(line.children[1], `${amount(one.used)} of ${amount(one.amount)} used`);
-  mark(bar, "aria-valuemax", one.amount);
-  mark(bar, "aria-valuenow", Math.min(one.used, one.amount));
-  mark(bar, "aria-valuetext", `${count(one.used)} of ${count(one.amount)} used`);
-  mark(bar, "data-mood", one.fill >= 0.95 ? "bad" : one.fill >= 0.7 ? "warn" : "good");
-  bar.firstElementChild.style.width = `${Math.min(100, one.fill * 100)}%`;
+  const mood = one.fill >= 0.95 ? "bad" : one.fill >= 0.7 ? "warn" : "good";
+  setMeter(bar, { part: one.fill, text: `${count(one.used)} of ${count(one.amount)} used`, mood });
 }
 
 export function showQueue(view) {

@@ -15,6 +15,7 @@ export function amount(value) {
 /** US dollars; small sums keep their digits. */
 export function money(value) {
   const usd = value ?? 0;
+  if (usd > 0 && usd < 0.00005) return "<$0.0001";
   return `$${usd === 0 || usd >= 1 ? usd.toFixed(2) : usd.toFixed(4)}`;
 }
 
