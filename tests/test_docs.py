@@ -271,7 +271,12 @@ def test_every_metric_is_documented(house: House) -> None:
     """docs/operations.md lists the metrics that exist, with their types."""
     hub = house.hub
     text = exposition(
-        hub.broker.snapshot(), hub.team.snapshot(), hub.jobs.snapshot(), version="", uptime=0.0
+        hub.broker.snapshot(),
+        hub.team.snapshot(),
+        hub.jobs.snapshot(),
+        version="",
+        uptime=0.0,
+        tasks=0,
     )
     real = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     listed = {ticked(cells[0])[0]: cells[1] for cells in rows(page("docs/operations.md"), "metric")}

@@ -5,6 +5,7 @@ None of them does any I/O, so they answer when everything else is stuck.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -63,7 +64,11 @@ class HealthApi:
         """Prometheus' text format."""
         hub = self._hub
         text = exposition(
-            hub.broker.snapshot(), hub.team.snapshot(), hub.jobs.snapshot(), **self._facts()
+            hub.broker.snapshot(),
+            hub.team.snapshot(),
+            hub.jobs.snapshot(),
+            tasks=len(asyncio.all_tasks()),
+            **self._facts(),
         )
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -51,7 +51,13 @@ class Metric:
 
 
 def exposition(
-    broker: BrokerSnapshot, team: TeamSnapshot, jobs: JobsSnapshot, *, version: str, uptime: float
+    broker: BrokerSnapshot,
+    team: TeamSnapshot,
+    jobs: JobsSnapshot,
+    *,
+    version: str,
+    uptime: float,
+    tasks: int,
 ) -> str:
     """The text that `/metrics` gives.
 
@@ -61,10 +67,12 @@ def exposition(
         jobs: How many jobs stand how.
         version: The version that runs.
         uptime: Seconds since the start.
+        tasks: Tasks of the event loop.
     """
     metrics = [
         _gauge("info", "The version that runs.", [Sample(1, {"version": version})]),
         _gauge("uptime_seconds", "Seconds since the start.", [Sample(uptime)]),
+        _gauge("tasks", "Tasks of the event loop; as many as before once idle.", [Sample(tasks)]),
         _gauge(
             "open",
             "1 while requests are sent, 0 while paused, halted or draining.",

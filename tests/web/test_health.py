@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
@@ -119,6 +120,24 @@ async def test_metrics_are_prometheus_text() -> None:
             assert line.split("{")[0].split(" ")[0] in named
             float(line.rsplit(" ", 1)[1])
     assert "gw-" not in response.text
+
+
+async def test_metrics_tell_how_many_tasks_there_are() -> None:
+    """A request that waits has tasks of its own, and leaves none behind."""
+    async with open_house() as house:
+
+        async def tasks() -> int:
+            text = (await house.client.get("/metrics")).text
+            found = re.search(r"^supervisor_tasks (\d+)$", text, re.MULTILINE)
+            assert found is not None
+            return int(found[1])
+
+        house.broker.pause("")
+        before = await tasks()
+        async with beside(partial(house.client.post, CHAT, json=QUESTION)):
+            await until(lambda: waiting(house))
+            assert await tasks() > before
+        assert await tasks() == before
 
 
 async def test_labels_are_escaped() -> None:
