@@ -52,6 +52,10 @@ _SPENT = (
     " WHERE granted >= %(since)s - %(longest)s"
     " AND (granted >= %(since)s OR ended >= %(since)s) ORDER BY granted, seq"
 )
+_FORGET = (
+    "DELETE FROM supervisor_attempts WHERE seq IN"
+    " (SELECT seq FROM supervisor_attempts WHERE granted < %s LIMIT %s)"
+)
 _HOURLY = (
     "SELECT hour, class, sum({0}) FROM supervisor_hours WHERE hour >= %s"
     " GROUP BY hour, class HAVING sum({0}) <> 0 ORDER BY hour, class"
@@ -64,11 +68,13 @@ class PostgresqlLedger:
     Args:
         url: `postgresql://USER:PASSWORD@HOST/NAME`.
         kept: Seconds for which single attempts are kept, at least the longest window.
+        sweep: Seconds between two removals of those that are older.
     """
 
-    def __init__(self, url: str, *, kept: float = rows.KEPT) -> None:
+    def __init__(self, url: str, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
         self._url = url
         self._kept = kept
+        self._sweep = sweep
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._journal = Journal(self._begin, failure)
@@ -89,8 +95,9 @@ class PostgresqlLedger:
         task_status.started()
         try:
             while True:
-                await anyio.sleep(rows.SWEEP)
-                await self._with(self._forget)
+                await anyio.sleep(self._sweep)
+                while await self._with(self._forget):
+                    pass
         finally:
             with anyio.CancelScope(shield=True):
                 await self.aclose()
@@ -208,11 +215,11 @@ class PostgresqlLedger:
         self._numbering.written(attempts, settlements)
         self._newest = max(self._newest, *(attempt.granted for attempt in attempts), 0.0)
 
-    async def _forget(self, connection: Connection) -> None:
+    async def _forget(self, connection: Connection) -> bool:
+        """Remove some attempts that are too old; tells whether there may be more."""
         async with connection.transaction():
-            await connection.execute(
-                "DELETE FROM supervisor_attempts WHERE granted < %s", (self._newest - self._kept,)
-            )
+            cursor = await connection.execute(_FORGET, (self._newest - self._kept, rows.CHUNK))
+            return cursor.rowcount == rows.CHUNK
 
     async def _with(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do something with the connection, one after the other."""

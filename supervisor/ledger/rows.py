@@ -24,10 +24,14 @@ from supervisor.ledger.sums import ended
 _HOUR = 3_600
 LONGEST_ANSWER = 86_400.0
 """Seconds; no attempt takes longer from its grant to its end."""
+QUICK = 60.0
+"""Seconds; answers that took longer are few, and have an index of their own where that is cheap."""
 KEPT = 7 * 86_400.0
 """Seconds for which single attempts are kept; their hourly sums stay for ever."""
 SWEEP = 600.0
 """Seconds between two removals of attempts that nobody needs any more."""
+CHUNK = 5_000
+"""Rows removed in one transaction, so that attempts need not wait long for it."""
 
 INSERT = (
     "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, reserved)"

@@ -32,10 +32,7 @@ from supervisor.sqlite import connect
 
 T = TypeVar("T")
 
-_CHUNK = 5_000
-"""Rows removed in one transaction, so that attempts need not wait long for it."""
-
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS attempts (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
     class TEXT NOT NULL, model TEXT NOT NULL, job TEXT NOT NULL,
@@ -44,6 +41,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     prompt INTEGER, completion INTEGER, reasoning INTEGER, cached INTEGER, ticks INTEGER
 );
 CREATE INDEX IF NOT EXISTS attempts_granted ON attempts (granted);
+CREATE INDEX IF NOT EXISTS attempts_slow ON attempts (ended) WHERE latency > {rows.QUICK};
 CREATE TABLE IF NOT EXISTS hours (
     hour INTEGER NOT NULL, class TEXT NOT NULL, model TEXT NOT NULL,
     attempts INTEGER NOT NULL, answered INTEGER NOT NULL, refused INTEGER NOT NULL,
@@ -53,9 +51,15 @@ CREATE TABLE IF NOT EXISTS hours (
 ) WITHOUT ROWID;
 """
 
+_COUNTED = "SELECT class, granted, tokens, ended, seq FROM attempts"
 _SPENT = (
-    "SELECT class, granted, tokens, ended, seq FROM attempts"
-    " WHERE granted >= :since - :longest AND (granted >= :since OR ended >= :since)"
+    f"{_COUNTED} WHERE granted >= :since"
+    # Granted before and ended since: the quick ones a moment before, the slow ones by their index.
+    # Without that a day's attempts would have to be looked at.
+    f" UNION ALL {_COUNTED} WHERE granted >= :since - {rows.QUICK + 1} AND granted < :since"
+    f" AND ended >= :since AND latency <= {rows.QUICK}"
+    f" UNION ALL {_COUNTED} INDEXED BY attempts_slow"
+    f" WHERE latency > {rows.QUICK} AND ended >= :since AND granted < :since"
     " ORDER BY granted"
 )
 _USAGE = (
@@ -77,11 +81,13 @@ class SqliteLedger:
     Args:
         path: The file; made, with its folder, where it is missing.
         kept: Seconds for which single attempts are kept, at least the longest window.
+        sweep: Seconds between two removals of those that are older.
     """
 
-    def __init__(self, path: Path, *, kept: float = rows.KEPT) -> None:
+    def __init__(self, path: Path, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
         self._path = path
         self._kept = kept
+        self._sweep = sweep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
         self._here: sqlite3.Connection | None = None
@@ -103,7 +109,7 @@ class SqliteLedger:
         task_status.started()
         try:
             while True:
-                await anyio.sleep(rows.SWEEP)
+                await anyio.sleep(self._sweep)
                 while await self._call(partial(self._forget, self._newest - self._kept)):
                     pass
         finally:
@@ -247,8 +253,7 @@ class SqliteLedger:
         return self._connection
 
     def _spent(self, moment: float) -> sqlite3.Cursor:
-        bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
-        return self._open().execute(_SPENT, bounds)
+        return self._open().execute(_SPENT, {"since": moment})
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         self._write(self._open(), attempts, settlements)
@@ -258,7 +263,7 @@ class SqliteLedger:
         connection = self._open()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            return connection.execute(_FORGET, (before, _CHUNK)).rowcount == _CHUNK
+            return connection.execute(_FORGET, (before, rows.CHUNK)).rowcount == rows.CHUNK
 
     def _close(self) -> None:
         for connection in (self._here, self._connection):

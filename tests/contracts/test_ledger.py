@@ -20,6 +20,7 @@ from supervisor.ledger.attempt import UNSENT, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.ledger.postgresql import PostgresqlLedger
+from supervisor.ledger.rows import QUICK
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
 
@@ -78,10 +79,12 @@ def attempt(
     return Attempt(f"{name}/1", traffic_class, model, "job-1", granted, 0.5, tokens, cost)
 
 
-def answered(usage: Usage | None = None, *, tokens: int | None = None) -> Settlement:
+def answered(
+    usage: Usage | None = None, *, tokens: int | None = None, latency: float = 1.5
+) -> Settlement:
     """The end of an attempt that was answered."""
     used = usage.total if usage is not None else 0
-    return Settlement(200, "answered", usage, 1.5, used if tokens is None else tokens)
+    return Settlement(200, "answered", usage, latency, used if tokens is None else tokens)
 
 
 def refused(outcome: str = "quota", *, status: int = 429, tokens: int = 0) -> Settlement:
@@ -243,6 +246,20 @@ async def test_a_long_answer_is_read_back_by_its_end(ledger: Ledger) -> None:
     assert list(await ledger.spent_since(NOON + 60)) == [Spent("code", NOON, 7, NOON + 90)]
 
 
+async def test_read_back_by_the_end_however_long_it_took(ledger: Ledger) -> None:
+    """What ended at the moment or later is there once, and what ended before it is not."""
+    latencies = (0.5, QUICK - 0.25, QUICK, QUICK + 0.25, 7_200.0)
+    attempts = [attempt(str(number)) for number in range(len(latencies))]
+    await ledger.record(attempts)
+    for one, latency in zip(attempts, latencies, strict=True):
+        ledger.settle(one, Settlement(200, "answered", None, latency, 7))
+    for latency in latencies:
+        later = [NOON + other for other in latencies if other > latency]
+        for moment, expected in ((0.0, [NOON + latency, *later]), (0.125, later)):
+            spent = await ledger.spent_since(NOON + latency + moment)
+            assert sorted(one.ended or 0.0 for one in spent) == expected
+
+
 async def test_a_reading_does_not_change(ledger: Ledger) -> None:
     """What was read stays as it was when more is written."""
     await ledger.record([attempt("a")])
@@ -328,6 +345,9 @@ COUNTS = st.integers(0, 10**12)
 ENDS = st.none() | st.builds(
     answered,
     st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.none() | st.decimals(0, 999, places=10)),
+    latency=st.sampled_from([0.0, 1.5, QUICK])
+    | st.floats(QUICK - 1, QUICK + 1)
+    | st.floats(0, DAY),
 )
 
 
