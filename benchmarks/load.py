@@ -40,6 +40,7 @@ class Sender:
         rate: Requests a second, at random moments of each interval, whether or not earlier ones
             were answered; 0 for as fast as `in_flight` lets it.
         stream: Whether it asks for a streamed answer.
+        rest: Seconds for which it keeps quiet after anything but a 200.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Sender:
     in_flight: int = 1
     rate: float = 0.0
     stream: bool = False
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Run:
             # A refused connection must not turn this process into a busy loop.
             await asyncio.sleep(0.01)
         self._note(sender, began, status=status, wait=wait)
+        if sender.rest and status != 200:
+            await asyncio.sleep(sender.rest)
 
     def _note(self, sender: Sender, began: float, *, status: int, wait: str | None) -> None:
         ended = time.perf_counter()
