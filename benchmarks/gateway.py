@@ -2,6 +2,7 @@
 
     python -m benchmarks.gateway                      exit code 1 if a "must" does not hold
     python -m benchmarks.gateway --rounds 9 --without-litellm
+    python -m benchmarks.gateway --ledger-cost --without-litellm
 
 All stand in front of the same simulated API (no latency, no limits) and get the same load from the
 same generator. A shared machine's speed changes from minute to minute, so they take turns, a few
@@ -38,6 +39,9 @@ IN_FLIGHT = (1, 16, 64)
 _STREAMED = 16
 _WARM_UP = 0.5
 _NONE, _RELAY, _OURS, _LITELLM = "no gateway", "bare relay", "ours", f"LiteLLM {VERSION}"
+_FORGETFUL = "ours, ledger in memory"
+_LEDGER = 0.85
+"""Part of the requests a second without a ledger on disk that one on disk must leave."""
 _CONFIG = f"""{UNBOUNDED}
 [clients.bench]
 ceiling = []
@@ -84,13 +88,14 @@ Turns = dict[tuple[str, int], list[Speed]]
 """What was measured, by target and requests in flight; one entry for each round."""
 
 
-def start(stack: ExitStack, folder: Path, *, peer: bool) -> list[Target]:
+def start(stack: ExitStack, folder: Path, *, peer: bool, forgetful: bool) -> list[Target]:
     """Start everybody.
 
     Args:
         stack: Ends them.
         folder: Where they run.
         peer: Whether LiteLLM is to be among them.
+        forgetful: Whether ours with its ledger in memory is to be.
     """
     api: Running = stack.enter_context(simulator(folder))
     house = stack.enter_context(supervisor(folder, _CONFIG.format(upstream=api.url)))
@@ -101,6 +106,13 @@ def start(stack: ExitStack, folder: Path, *, peer: bool) -> list[Target]:
         Target(_RELAY, relay.url, KEY, relay.pid),
         Target(_OURS, house.url, "bench", house.pid),
     ]
+    if forgetful:
+        (folder / "forgetful").mkdir()
+        config = _CONFIG.format(upstream=api.url)
+        other = stack.enter_context(
+            supervisor(folder / "forgetful", config, module="benchmarks.forgetful")
+        )
+        targets.append(Target(_FORGETFUL, other.url, "bench", other.pid))
     if peer:
         key = new_master_key()
         proxy = stack.enter_context(litellm(folder, api.url, port=free_port(), master_key=key))
@@ -159,6 +171,10 @@ def rows(turns: Turns) -> Iterator[Row]:
         yield at_least(
             f"{in_flight:>2} in flight: ours / bare relay, requests a second", ratio, 0.6
         )
+        if (_FORGETFUL, in_flight) in turns:
+            ratio = _ratio(turns, _FORGETFUL, in_flight=in_flight)
+            name = f"{in_flight:>2} in flight: ours / {_FORGETFUL}, requests a second"
+            yield at_least(name, ratio, _LEDGER)
         if (_LITELLM, in_flight) in turns:
             ratio = _ratio(turns, _LITELLM, in_flight=in_flight)
             name = f"{in_flight:>2} in flight: ours / LiteLLM, requests a second"
@@ -199,12 +215,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one turn")
     parser.add_argument("--without-litellm", action="store_true")
+    parser.add_argument("--ledger-cost", action="store_true", help="beside one in memory")
     arguments = parser.parse_args()
     warn_if_busy()
     rounds, seconds = arguments.rounds, arguments.seconds
     peer = not arguments.without_litellm and _can_install()
     with TemporaryDirectory(prefix="gateway-") as folder, ExitStack() as stack:
-        targets = start(stack, Path(folder), peer=peer)
+        targets = start(stack, Path(folder), peer=peer, forgetful=arguments.ledger_cost)
         turns = take_turns(targets, rounds=rounds, seconds=seconds)
         title = f"median of {rounds} rounds of {seconds:g} s"
         failed = show(rows(turns), title=title)

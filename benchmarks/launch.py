@@ -166,17 +166,20 @@ def simulator(folder: Path, **settings: Any) -> Generator[Running]:
 
 
 @contextmanager
-def supervisor(folder: Path, config: str, *, words: Sequence[str] = ()) -> Generator[Running]:
+def supervisor(
+    folder: Path, config: str, *, words: Sequence[str] = (), module: str = "supervisor"
+) -> Generator[Running]:
     """The supervisor as its own program, with a key that is none.
 
     Args:
         folder: Where it runs and keeps its data.
         config: Its config.toml; the port is free and the roles directory empty unless it says.
         words: More words for `run`.
+        module: What is run instead, with the same words.
     """
     (folder / "config.toml").write_text(config)
     (folder / "roles").mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "supervisor", "run", "--config=config.toml", *words]
+    command = [sys.executable, "-m", module, "run", "--config=config.toml", *words]
     environment = {**python_environment(), "XAI_API_KEY": KEY}
     with started(
         "supervisor",
