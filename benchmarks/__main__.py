@@ -3,7 +3,8 @@
     python -m benchmarks
     python -m benchmarks policy process
 
-About twenty minutes; each can be run by itself with options of its own, see benchmarks/README.md.
+About an hour, half of it the soak; each can be run by itself with options of its own, see
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import sys
 
 from benchmarks.launch import ROOT
 
-_ALL = ("policy", "scheduler_cost", "realtime", "faults", "gateway", "process", "jobs")
+_ALL = (
+    *("policy", "scheduler_cost", "realtime", "faults", "gateway", "process", "jobs"),
+    *("restarts", "ledger", "soak"),
+)
 
 
 def main() -> int:
