@@ -51,7 +51,7 @@ def test_a_slow_name_server(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_NAMES)
     mark = tmp_path / "name-server-is-slow"
     mark.touch()
-    with bench(tmp_path, host="api.slow.test") as one:
+    with bench(tmp_path, "quota.limits=[]", host="api.slow.test") as one:
         ends = check_ends(one.ask_all(1))
         mark.unlink()
         assert ends == {"upstream_unavailable": 6}

@@ -34,7 +34,7 @@ def _live(folder: Path) -> dict[str, int]:
     told = [f"--limit={limit}" for limit in LIMITS]
     with simulator(folder, *told) as api, ThreadPoolExecutor(12) as clients:
         for _ in range(LIVES):
-            settings = f"upstream.base_url={api.base}/v1", limits, "quota.jitter=100ms"
+            settings = f"upstream.base_url={api.base}/v1", limits
             with supervisor(folder, *settings) as house:
                 asking = [clients.submit(_ask_on, house) for _ in range(12)]
                 with suppress(TimeoutError):

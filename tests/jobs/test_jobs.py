@@ -188,7 +188,7 @@ async def test_an_error_of_ours_fails_the_job(team: Team, error: Exception) -> N
     team.add("bad", handle)
     async with team.at_work() as jobs:
         job = await jobs.wait((await jobs.submit("bad", 1)).id)
-        counts = jobs.snapshot().roles["bad"]
+    counts = jobs.snapshot().roles["bad"]
     assert (job.status, job.runs, job.result) == (JobStatus.FAILED, 1, None)
     assert job.error == f"{type(error).__name__}: {error}"
     assert counts == RoleJobs(concurrency=4, failed=1)
@@ -238,7 +238,7 @@ async def test_a_queued_job_that_is_cancelled_never_starts(team: Team) -> None:
         cancelled = await jobs.cancel(queued.id)
         gate.open()
         await jobs.wait(first.id)
-        counts = jobs.snapshot().roles["work"]
+    counts = jobs.snapshot().roles["work"]
     assert (cancelled.status, cancelled.runs) == (JobStatus.CANCELLED, 0)
     assert cancelled.ended is not None
     assert gate.begun == ["1"]
@@ -257,7 +257,7 @@ async def test_a_running_job_that_is_cancelled_stops(team: Team) -> None:
         assert (await jobs.wait(job.id)).status is JobStatus.CANCELLED
         gate.open()
         following = await jobs.wait((await jobs.submit("work", 2)).id)
-        counts = jobs.snapshot().roles["work"]
+    counts = jobs.snapshot().roles["work"]
     assert cancelled.status is JobStatus.CANCELLED
     assert following.status is JobStatus.DONE
     assert counts == RoleJobs(concurrency=1, done=1, cancelled=1)
@@ -332,7 +332,7 @@ async def test_a_failed_job_can_be_retried(team: Team) -> None:
         mended = True
         await jobs.retry(failed.id)
         done = await jobs.wait(failed.id)
-        counts = jobs.snapshot().roles["bad"]
+    counts = jobs.snapshot().roles["bad"]
     assert (failed.status, failed.retries, failed.runs) == (JobStatus.FAILED, 0, 3)
     assert (again.status, again.retries, again.error) == (JobStatus.QUEUED, 1, None)
     assert (failed_again.status, failed_again.runs) == (JobStatus.FAILED, 6)
