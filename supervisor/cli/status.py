@@ -17,7 +17,7 @@ def status(
     as_json: AsJson = False,
     place: Place = HERE,
 ) -> None:
-    """Show roles, clients, what waits and why, and how full each window is.
+    """Show roles, clients, what waits and why, windows, budgets, schedules and the key.
 
     Args:
         as_json: Print one JSON document.

@@ -12,7 +12,7 @@ from supervisor.terminal.text import table
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "help": ("", "this list"),
     "model": ("[NAME]", "the models; with a name, ask that one from now on"),
-    "status": ("", "roles, clients, what waits and why, how full each window is"),
+    "status": ("", "roles, clients, what waits and why, windows, budgets, schedules, the key"),
     "cost": ("", "tokens and money of this session, and of the house"),
     "queue": ("", "what waits, by class, and why the first of each does"),
     "roles": ("", "the roles, and how each stands"),

@@ -70,7 +70,7 @@ def _status(document: Mapping[str, Any]) -> str:
 
 
 _COMMANDS = (
-    _Command("status", "/health", _status, "roles, clients, what waits and why, the windows"),
+    _Command("status", "/health", _status, "roles, clients, what waits and why, budgets"),
     _Command("queue", "/api/queue", queue_text, "what waits, by role and client"),
     _Command("roles", "/api/roles", roles_text, "the roles and how they are"),
     _Command("jobs", "/api/jobs?limit=20", _jobs, "the newest jobs"),
