@@ -164,8 +164,9 @@ class Books:
         account = self.accounts[entry.request.traffic_class]
         if usage is not None:
             usage = self._money.priced(usage, entry.request.model)
-        # The API goes on with its answer, and bills it, when nobody listens any more.
-        unpriced = attempt.cost if usage is None and failure is CANCELLED else 0
+        unpriced = self._money.unpriced(entry, status, failure=failure, usage=usage)
+        if (usage is None or usage.total) and failure is None and outcome != "pending":
+            self._money.learn(account, usage, entry.request.model)
         self._money.settle(entry, attempt.granted, usage, unpriced=unpriced)
         tokens = self._count(entry, account, failure=failure, usage=usage)
         self._quota.settle(entry.owner, reserved=entry.tokens, actual=tokens, now=now)

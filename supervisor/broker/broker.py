@@ -30,6 +30,7 @@ from supervisor.broker.restore import Restoration
 from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import BrokerSnapshot, Why
 from supervisor.broker.stops import Stops
+from supervisor.broker.toll import Toll
 from supervisor.broker.verdict import Again, final_error
 from supervisor.broker.view import class_snapshot, why
 from supervisor.clock import Clock
@@ -94,7 +95,11 @@ class Broker:
             spread=spread,
         )
         self._dispatcher = Dispatcher(
-            self._quota, ledger=ledger, clock=clock, on_grant=self._books.granted
+            self._quota,
+            ledger=ledger,
+            clock=clock,
+            toll=Toll(self._money, self._books.accounts),
+            on_grant=self._books.granted,
         )
         self._books.on_room = self._dispatcher.answered
         self._accounts = self._books.accounts
@@ -260,7 +265,8 @@ class Broker:
         """Refuse what has come to wait for money meanwhile, in classes that do not wait for it."""
         for account in self._accounts.values():
             first = self._dispatcher.scheduler.first(account.owner)
-            wait = None if first is None else self._money.shortage(account, first.cost)
+            cost = 0 if first is None else self._money.cost(account, first.request)
+            wait = None if first is None else self._money.shortage(account, cost)
             if wait is not None:
                 error = partial(budget_spent, account.traffic_class.name, wait)
                 self._give_up_waiting(error, partial(_is_of, account.owner))
@@ -448,6 +454,7 @@ class Broker:
             key=lambda one: (one.traffic_class.priority, one.traffic_class.name),
         )
         classes = tuple(class_snapshot(self._dispatcher, account, now) for account in accounts)
+        self._money.tell_time()
         budgets = self._budgets.snapshot(now)
         return BrokerSnapshot(state, reason, classes, quota, budgets, unusable)
 

@@ -15,6 +15,7 @@ from anyio.abc import TaskStatus
 
 from supervisor.broker.entry import Entry
 from supervisor.broker.lines import Lines
+from supervisor.broker.toll import Toll
 from supervisor.clock import Clock
 from supervisor.errors import DeadlineExceeded, RequestError, StoreError
 from supervisor.ledger.attempt import Attempt
@@ -27,6 +28,8 @@ from supervisor.scheduler.scheduler import Round, Scheduler
 _log = structlog.get_logger("supervisor.broker")
 
 _BATCH = 128
+_GLANCE = 60.0
+"""Seconds after which those that may wait for money are looked at again."""
 _LATE = 0.001
 """Seconds that writing down may take before the windows are corrected for it."""
 
@@ -38,15 +41,23 @@ class Dispatcher:
         quota: When may it go?
         ledger: Where attempts are written down.
         clock: Tells the time.
+        toll: Puts prices on what waits.
         on_grant: Told of every grant that was written down, before it is released.
     """
 
     def __init__(
-        self, quota: Quota, *, ledger: Ledger, clock: Clock, on_grant: Callable[[Entry], None]
+        self,
+        quota: Quota,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        toll: Toll,
+        on_grant: Callable[[Entry], None],
     ) -> None:
         self._on_grant = on_grant
         self.quota = quota
-        self.scheduler: Scheduler[Entry] = Scheduler(quota)
+        self.scheduler: Scheduler[Entry] = Scheduler(quota, toll)
+        self.toll = toll
         self.lines = Lines()
         self._ledger = ledger
         self._clock = clock
@@ -186,6 +197,9 @@ class Dispatcher:
     async def _sleep(self, result: Round[Entry], now: float) -> None:
         """Wait until something happens or the moment comes to look again."""
         delay = max(0.0, result.until - now)
+        if self.quota.budgets and self.quota.backlog:
+            # The wall clock may be set meanwhile, and nothing tells.
+            delay = min(delay, _GLANCE)
         if delay == float("inf"):
             await self._wake.wait()
             return

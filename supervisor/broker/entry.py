@@ -24,6 +24,7 @@ class Entry(Ticket):
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
         full: Times its model had no capacity for it, while it belongs to a job.
+        learning: It is counted among those whose price is still to be learned.
         looks: Times it found in vain whether the API answers again.
         streamed: Its stream has begun and ended; what became of it is booked.
         sent: HTTP requests sent for it.
@@ -37,6 +38,7 @@ class Entry(Ticket):
         "errand",
         "full",
         "granted_at",
+        "learning",
         "looks",
         "refusals",
         "request",
@@ -60,6 +62,7 @@ class Entry(Ticket):
         self.refusals = 0
         self.full = 0
         self.looks = 0
+        self.learning = False
         self.sent = 0
         self.streamed = False
         self._grant: asyncio.Future[None] | None = None

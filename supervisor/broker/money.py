@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
+
 from supervisor.broker.account import Account
 from supervisor.broker.entry import Entry
 from supervisor.clock import Clock
@@ -12,6 +14,14 @@ from supervisor.ledger.ledger import HourlyCost
 from supervisor.ledger.prices import Prices, ticks
 from supervisor.messages import Priority, Request, Usage
 from supervisor.quota.budgets import Budgets
+from supervisor.upstream.failures import Failure, FailureKind
+
+_log = structlog.get_logger("supervisor.broker")
+
+_REFUSED = 300
+"""HTTP statuses from here on carry no answer."""
+_TOLD = 1_000
+"""Most models that are said to have no price; clients name what they like."""
 
 
 class Money:
@@ -27,6 +37,7 @@ class Money:
         self._budgets = budgets
         self._prices = prices
         self._clock = clock
+        self._unknown: set[str] = set()
 
     def __bool__(self) -> bool:
         """Whether there is any budget; without one nobody need ask for prices."""
@@ -58,11 +69,47 @@ class Money:
 
     def cost(self, account: Account, request: Request) -> int:
         """Ticks of 1e-10 US dollars that a request is likely to cost."""
-        return account.likely_cost(request.model, len(request.body), self._prices)
+        model, unknown = request.model, self._unknown
+        if not self._prices.knows(model) and model not in unknown and len(unknown) < _TOLD:
+            unknown.add(model)
+            _log.warning("broker.price_unknown", model=model, hint=f'set [prices."{model}"]')
+        return account.likely_cost(request, self._prices)
+
+    def bounds(self, owner: int) -> bool:
+        """Whether any budget bounds a class."""
+        return self._budgets.bounds(owner)
+
+    def tell_time(self) -> None:
+        """Look at both clocks: the wall's may have been set."""
+        self._budgets.tell_time(now=self._clock.monotonic(), wall=self._clock.wall())
 
     def priced(self, usage: Usage, model: str) -> Usage:
         """The usage with its price, where that is known."""
         return self._prices.priced(usage, model)
+
+    def learn(self, account: Account, usage: Usage | None, model: str) -> None:
+        """Learn from an answer what the next may cost."""
+        if self:
+            account.learn_cost(usage, model, self._prices)
+
+    def unpriced(
+        self, entry: Entry, status: int, *, failure: Failure | None, usage: Usage | None
+    ) -> int:
+        """Ticks that count for an attempt whose price nobody will tell.
+
+        Args:
+            entry: Its request.
+            status: HTTP status; 0 where none came.
+            failure: What it failed of.
+            usage: What it used; None when the API did not say.
+        """
+        if usage is not None:
+            no_price = usage.cost is None and bool(self)
+            return self._prices.at_most(entry.request.model, usage) if no_price else 0
+        # The API bills what it has answered, and goes on with it when nobody listens any more.
+        refused = max(status, (failure and failure.status) or 0) >= _REFUSED
+        unseen = failure is not None and failure.kind is FailureKind.UNREACHABLE
+        return 0 if refused or unseen else entry.cost
 
     def take(self, entry: Entry) -> None:
         """Reserve what an answer is likely to cost that was promised before."""
@@ -106,6 +153,7 @@ class Money:
         """
         if not account.traffic_class.refuses:
             return None
+        self.tell_time()
         now = self._clock.monotonic()
         until = self._budgets.spent_until(account.owner, cost, now)
         return None if until is None else until - now

@@ -39,7 +39,8 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
     block = _obstacle(dispatcher, entry, place, now=now)
     expected = _expected(dispatcher, entry, place, now=now)
     if block.obstacle is Obstacle.BUDGET:
-        expected = max(block.until - now, expected or 0.0)
+        known = block.until < float("inf")
+        expected = max(block.until - now, expected or 0.0) if known else None
     return Why(
         request.id,
         request.traffic_class,
@@ -59,7 +60,7 @@ def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float)
     if scheduler.is_busy(entry.owner):
         running = scheduler.in_flight(entry.owner)
         return Block(Obstacle.CONCURRENCY, f"{running} of its requests are in flight", float("inf"))
-    block = quota.blocked(
+    block = dispatcher.toll.blocked(entry) or quota.blocked(
         entry.owner,
         entry.tokens,
         now,

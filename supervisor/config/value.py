@@ -163,8 +163,11 @@ def budget(value: object) -> Budget:
 
 def money(value: object) -> Decimal:
     """Read a price in US dollars; text, a whole number or a fraction."""
-    text = str(value) if isinstance(value, int | float | str | Decimal) else ""
-    if isinstance(value, bool) or not re.fullmatch(r"\d+(\.\d+)?", text):
+    text = value if isinstance(value, str) else ""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        # Small fractions would be written as 1e-06.
+        text = f"{Decimal(str(value)):f}"
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise ValueError("an amount of US dollars from 0 up, such as 2.50")
     return Decimal(text)
 

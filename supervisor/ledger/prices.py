@@ -6,7 +6,7 @@ double (shared/facts/xai.md). Models and prices change fast: all of it is config
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -34,9 +34,10 @@ class Price:
 
     def of(self, usage: Usage) -> Decimal:
         """US dollars for so many tokens."""
-        fresh = usage.prompt - usage.cached
+        cached = min(usage.cached, usage.prompt)
+        fresh = usage.prompt - cached
         answer = usage.completion + usage.reasoning
-        cost = (fresh * self.input + usage.cached * self.cached + answer * self.output) / _MILLION
+        cost = (fresh * self.input + cached * self.cached + answer * self.output) / _MILLION
         is_long = self.double_from is not None and usage.prompt >= self.double_from
         return cost * 2 if is_long else cost
 
@@ -65,6 +66,15 @@ class Prices:
 
     def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
         self._prices = dict(prices or {})
+        self._dearest = _dearest([*KNOWN.values(), *self._prices.values()])
+
+    def knows(self, model: str) -> bool:
+        """Whether a model has a price."""
+        return model in self._prices
+
+    def at_most(self, model: str, usage: Usage) -> int:
+        """Ticks of 1e-10 US dollars by the list; for an unknown model, by its dearest prices."""
+        return ticks(self._prices.get(model, self._dearest).of(usage))
 
     def priced(self, usage: Usage, model: str) -> Usage:
         """The usage with its price: what the API said, else by the list, else as it is."""
@@ -73,16 +83,16 @@ class Prices:
             return usage
         return replace(usage, cost=price.of(usage))
 
-    def estimate(self, model: str, *, prompt: int, answer: int) -> int | None:
-        """Ticks of 1e-10 US dollars that a request is likely to cost; None for an unknown model.
 
-        Args:
-            model: Its name.
-            prompt: Prompt tokens, as estimated.
-            answer: Answer and reasoning tokens, as estimated.
-        """
-        price = self._prices.get(model)
-        return None if price is None else ticks(price.of(Usage(prompt, answer)))
+def _dearest(prices: Sequence[Price]) -> Price:
+    """What is no cheaper than any of them."""
+    doubles = [one.double_from for one in prices if one.double_from is not None]
+    return Price(
+        max(one.input for one in prices),
+        max(one.cached for one in prices),
+        max(one.output for one in prices),
+        min(doubles, default=None),
+    )
 
 
 def ticks(cost: Decimal | None) -> int:

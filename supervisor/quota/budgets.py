@@ -104,6 +104,11 @@ class Budgets:
         wall = now + self._offset
         for purse in self._purses(owner):
             purse.roll(wall)
+            if not purse.fits(cost) and purse.affords(cost):
+                detail = (
+                    f"the rest of the budget of {purse.budget} is reserved by what is under way"
+                )
+                return Block(Obstacle.BUDGET, detail, float("inf"))
             if not purse.fits(cost):
                 detail = f"the budget of {purse.budget} is spent until {_clock(purse.span.end)}"
                 return Block(Obstacle.BUDGET, detail, purse.span.end - self._offset)
@@ -122,9 +127,20 @@ class Budgets:
         return cost * (purse.span.end - wall) / purse.left
 
     def spent_until(self, owner: int, cost: int, now: float) -> float | None:
-        """Monotonic seconds until which a class has no money for such a request; None if it has."""
-        block = self.blocked(owner, cost, now, priority=Priority.URGENT)
-        return None if block is None else block.until
+        """Monotonic seconds until which a class has no money for such a request; None if it has.
+
+        What is only reserved may come back at any moment: it is not counted.
+        """
+        ends: list[float] = []
+        for purse in self._purses(owner):
+            purse.roll(now + self._offset)
+            if not purse.affords(cost):
+                ends.append(purse.span.end - self._offset)
+        return max(ends, default=None)
+
+    def bounds(self, owner: int) -> bool:
+        """Whether any budget bounds a class."""
+        return bool(self._total or self._own.get(owner))
 
     def take(self, owner: int, cost: int, now: float, *, priority: int) -> None:
         """Reserve what a granted request is likely to cost."""

@@ -56,6 +56,11 @@ class Purse:
         untouched = not (self.spent or self.reserved or self.unpriced)
         return self.budget.ticks > 0 if untouched else cost <= self.left
 
+    def affords(self, cost: int) -> bool:
+        """Whether a request could go if nothing were under way."""
+        gone = self.spent + self.unpriced
+        return self.budget.ticks > 0 if not gone else cost <= self.budget.ticks - gone
+
     def take(self, cost: int) -> None:
         """Reserve what a request is likely to cost."""
         self.reserved += cost

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from supervisor.scheduler.ticket import Ticket
+
+T = TypeVar("T", bound=Ticket, contravariant=True)
 
 
 class Obstructed(Protocol):
@@ -34,3 +38,11 @@ class Gate(Protocol):
     def by_priority(self) -> Iterable[tuple[int, int]]: ...
     def arrived(self, owner: int) -> None: ...
     def left(self, owner: int) -> None: ...
+
+
+class Toll(Protocol[T]):
+    """Puts a price on a ticket each time that it is looked at, and may keep it."""
+
+    def blocked(self, ticket: T) -> Obstructed | None: ...
+    def took(self, ticket: T) -> None: ...
+    def ended(self, ticket: T) -> None: ...

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Generic, TypeVar
 
-from supervisor.scheduler.gate import Gate, Obstructed
+from supervisor.scheduler.gate import Gate, Obstructed, Toll
 from supervisor.scheduler.lane import Lane
 from supervisor.scheduler.ticket import Ticket, TicketState
 
@@ -92,10 +92,12 @@ class Scheduler(Generic[T]):
 
     Args:
         gate: Who knows the quota.
+        toll: Who knows prices; None where nothing has one.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, toll: Toll[T] | None = None) -> None:
         self._gate = gate
+        self._toll = toll
         self._levels: dict[int, dict[int, Lane[T]]] = {}
         self._order: list[int] = []
         self._virtual: dict[int, float] = {}
@@ -196,6 +198,8 @@ class Scheduler(Generic[T]):
             self._released(ticket)
         elif state in {TicketState.WAITING, TicketState.DELAYED}:
             self._classes[ticket.owner].waiting -= 1
+            if self._toll is not None:
+                self._toll.ended(ticket)
             if state is TicketState.WAITING:
                 self._levels[ticket.priority][ticket.owner].discard()
                 self._gate.left(ticket.owner)
@@ -222,6 +226,8 @@ class Scheduler(Generic[T]):
 
     def _released(self, ticket: T) -> None:
         self._classes[ticket.owner].in_flight -= 1
+        if self._toll is not None:
+            self._toll.ended(ticket)
 
     # -- a round ----------------------------------------------------------------------------------
 
@@ -297,7 +303,8 @@ class Scheduler(Generic[T]):
             # What fits goes before the reserves are filled, what does not fit goes after.
             self._fill_reserves(result, ticket.priority)
             pace = self._gate.pace(ticket.owner, priority=ticket.priority)
-        block = self._gate.blocked(
+        block = None if self._toll is None else self._toll.blocked(ticket)
+        block = block or self._gate.blocked(
             ticket.owner,
             ticket.tokens,
             now,
@@ -340,6 +347,8 @@ class Scheduler(Generic[T]):
         queue = self._classes[ticket.owner]
         queue.waiting -= 1
         queue.in_flight += 1
+        if self._toll is not None:
+            self._toll.took(ticket)
         self._gate.left(ticket.owner)
         self._gate.take(
             ticket.owner, ticket.tokens, now, priority=ticket.priority, cost=ticket.cost

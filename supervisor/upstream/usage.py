@@ -77,4 +77,4 @@ def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:
 
 def _cost(usage: Mapping[str, Any]) -> Decimal | None:
     ticks = usage.get("cost_in_usd_ticks")
-    return Decimal(ticks) / TICKS_PER_DOLLAR if isinstance(ticks, int) else None
+    return Decimal(ticks) / TICKS_PER_DOLLAR if _is_number(ticks) and ticks >= 0 else None

@@ -141,7 +141,7 @@ async def test_a_model_without_a_price_costs_what_it_did(virtual: LoopClock) -> 
 async def test_a_restart_has_no_new_money(virtual: LoopClock) -> None:
     """What was spent before a restart is read back from the ledger."""
     api, ledger = ScriptedApi(default=answer()), WatchedLedger()
-    classes = [role("code", "0.55 usd / day", refuses=True)]
+    classes = [role("code", "0.45 usd / day", refuses=True)]
     async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
         for name in "ab":
             await desk.ask(name)
@@ -154,7 +154,6 @@ async def test_a_restart_has_no_new_money(virtual: LoopClock) -> None:
     async with at_work(virtual, api=api, classes=classes, ledger=ledger, prices=PRICES) as desk:
         await desk.ask("c")
         await desk.ask("d")
-        # What is left would do, but nobody knows that this answer will be no longer.
         with pytest.raises(BudgetSpent):
             await desk.ask("e")
 

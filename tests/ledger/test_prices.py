@@ -27,12 +27,20 @@ def test_the_api_knows_best() -> None:
     """A price that came with the answer stays; that of an unknown model stays unknown."""
     assert PRICES.priced(Usage(prompt=1, cost=Decimal(7)), "m").cost == 7
     assert PRICES.priced(Usage(prompt=1), "other").cost is None
-    assert PRICES.estimate("other", prompt=1, answer=1) is None
+    assert not PRICES.knows("other")
+
+
+def test_an_unknown_model_costs_what_the_dearest_do() -> None:
+    """Its reservation is no less than that of any model on the list."""
+    usage = Usage(1_000, 500)
+    assert PRICES.at_most("other", usage) >= max(
+        PRICES.at_most(one, usage) for one in ("m", *KNOWN)
+    )
 
 
 def test_estimates_are_ticks() -> None:
     """Likely prices are counted in ticks of 1e-10 US dollars."""
-    assert PRICES.estimate("m", prompt=1_000, answer=500) == 50_000_000
+    assert PRICES.at_most("m", Usage(1_000, 500)) == 50_000_000
 
 
 def test_prices_of_xai_are_known() -> None:
