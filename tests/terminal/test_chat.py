@@ -95,8 +95,8 @@ async def test_only_the_answer_is_stopped(tmp_path: Path, key: str) -> None:
         says(house, "Still here.")
         talk.glass.type("there?" + ENTER)
         await talk.glass.sees("Still here.")
-        # It is on the screen before it is saved.
-        while len((session := (await talk.sessions.latest())[0]).exchanges) < 2:
+        # It is on the screen before it is saved, and nobody tells us when that is.
+        while len((session := (await talk.sessions.latest())[0]).exchanges) < 2:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     assert [(one.answer.strip(), one.cut) for one in session.exchanges] == [
         ("Once upon", "stopped"),
