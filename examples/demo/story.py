@@ -93,8 +93,10 @@ class Story:
             self._until(
                 team, lambda: self._is_under_way(team, goal), 20, wanted="code to have had answers"
             )
-            self._lost = report(api)["in_flight"]
+            before = report(api)
             team.kill()
+            # What was sent after the look at it was in flight, too.
+            self._lost = before["in_flight"] + report(api)["attempts"] - before["attempts"]
         self._say("kill -9", f"in the middle of code's work, {self._lost} requests in flight")
         return goal
 
