@@ -144,10 +144,13 @@ def classify(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     """Name what an error response means.
 
     Args:
-        status: HTTP status, 300 or above.
+        status: HTTP status; one that HTTP does not have is no answer at all.
         text: The body as text, already without the key.
         headers: Response headers, lower-case names.
     """
+    if not 100 <= status < 600:
+        # Nobody can pass it on, and what it means nobody knows.
+        return Failure(FailureKind.MALFORMED, f"expected an HTTP status, got: {status}")
     kind, hint = _kind(status, text)
     final = headers.get("x-should-retry", "").strip().lower() == "false"
     wait = retry_after(headers)

@@ -265,3 +265,11 @@ def test_anything_has_a_kind(status: int, text: str, headers: dict[str, str]) ->
 def test_any_stream_error_has_a_kind(text: str) -> None:
     """No event of any server makes the classification fail."""
     assert classify_stream_error(text).kind in FailureKind
+
+
+@pytest.mark.parametrize("status", [99, 600, 999])
+def test_a_status_that_http_does_not_have_is_malformed(status: int) -> None:
+    """No such status is passed on: the attempt is repeated like any malformed answer."""
+    failure = classify(status, "{}", {})
+    assert (failure.kind, failure.status) == (K.MALFORMED, None)
+    assert f"got: {status}" in failure.text
