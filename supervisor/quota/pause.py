@@ -97,7 +97,8 @@ class Pause:
             now: Monotonic seconds.
             granted_at: When that attempt was granted: those under way before the pause began
                 belong to the same refusal and do not lengthen the back-off.
-            after: Retry-After in seconds, None when the server named none.
+            after: Retry-After in seconds, None when the server named none. From the second
+                refusal in a row the back-off is the least.
             spread: Random number in [0, 1), for jitter.
 
         Returns:
@@ -110,7 +111,10 @@ class Pause:
             self._refusals += 1
         self._silence, self._why = SILENCE, _REFUSED
         step = BACKOFF[min(self._refusals, len(BACKOFF)) - 1]
-        delay = max(after, 0.0) if after is not None else step * (1.0 + 0.25 * spread)
+        delay = step * (1.0 + 0.25 * spread)
+        if after is not None:
+            # Once the server has been believed in vain, its word only lengthens the back-off.
+            delay = max(after, 0.0 if self._refusals < 2 else step)
         if fresh or after is not None:
             self._until = max(self._until, now + delay)
         self._waiting = True

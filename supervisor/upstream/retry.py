@@ -24,6 +24,8 @@ def retry_delay(failure: Failure, *, retries: int, most: int, spread: float) -> 
     """
     if failure.final or failure.kind not in RETRYABLE or retries >= most:
         return None
-    if failure.retry_after is not None:
-        return failure.retry_after
-    return DELAYS[min(retries, len(DELAYS) - 1)] * (1.0 + _SPREAD * spread)
+    step = DELAYS[min(retries, len(DELAYS) - 1)]
+    if failure.retry_after is None:
+        return step * (1.0 + _SPREAD * spread)
+    # Once the server has been believed in vain, its word only lengthens our own delays.
+    return max(failure.retry_after, step if retries else 0.0)

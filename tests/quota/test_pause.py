@@ -104,6 +104,17 @@ def test_a_retry_after_of_nothing_is_at_once(after: float) -> None:
     assert (pause.allowance(7.0), pause.opens_at()) == (1, 7.0)
 
 
+def test_a_retry_after_of_nothing_is_believed_once() -> None:
+    """From the second refusal in a row on a Retry-After only lengthens the back-off."""
+    pause, now, waits = Pause(), 0.0, list[float]()
+    for _ in range(5):
+        pause.granted(now)
+        refuse(pause, now, after=0.0)
+        waits.append(pause.opens_at() - now)
+        now = pause.opens_at()
+    assert waits == [0.0, 2.0, 4.0, 8.0, 8.0]
+
+
 def test_an_undecided_probe_is_followed_by_another() -> None:
     """A probe that failed for another reason leaves the question open: one more goes."""
     pause = Pause()
