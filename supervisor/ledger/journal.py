@@ -2,6 +2,10 @@
 
 What comes while a transaction is under way goes together into the next one. Attempts start one at
 once, for somebody waits to send; settlements wait a moment for company.
+
+A transaction that fails for what it says, such as a number that the database cannot hold, is made
+again in parts: the attempts first, then the settlements one by one. One that cannot be written is
+dropped and reported, so that no answer can stop those after it; its reservation stands.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ LINGER = 0.05
 _PAUSE = 1.0
 """Seconds before settlements that could not be written are tried again."""
 
+UNFIT = (ValueError, TypeError, ArithmeticError)
+"""Raised for values that no database can hold."""
+
 Settled = tuple[Attempt, Settlement]
 Recorded = tuple[Sequence[Attempt], "asyncio.Future[None]"]
 Commit = Callable[[Sequence[Attempt], Sequence[Settled]], "asyncio.Future[None]"]
@@ -33,14 +40,24 @@ class Journal:
         commit: Makes one transaction; its future ends when that is safe, or with what failed, and
             may have ended already.
         failure: Makes the error that whoever waits is told.
+        of_values: Whether a transaction failed for its values, and would do so again.
     """
 
-    def __init__(self, commit: Commit, failure: Callable[[BaseException], StoreError]) -> None:
+    def __init__(
+        self,
+        commit: Commit,
+        failure: Callable[[BaseException], StoreError],
+        *,
+        of_values: Callable[[BaseException], bool],
+    ) -> None:
         self._commit = commit
         self._failure = failure
+        self._of_values = of_values
+        self._suspects: list[Settled] = []
+        self._one_alone = False
         self._records: list[Recorded] = []
         self._settlements: list[Settled] = []
-        self._lingering: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.Handle | None = None
         self._under_way: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -74,16 +91,22 @@ class Journal:
         self._write()
         if self._under_way is not None:
             await asyncio.wait([self._under_way])
+        while self._suspects or self._one_alone:
+            self._write()
+            if self._under_way is not None:
+                await asyncio.wait([self._under_way])
 
     def _write(self) -> None:
         """Begin a transaction with all there is, unless one is under way."""
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
-        if self._under_way is not None or not (self._records or self._settlements):
+        if self._under_way is not None:
             return
         records, self._records = self._records, []
-        settlements, self._settlements = self._settlements, []
+        settlements = self._next_settlements(among=bool(records))
+        if not (records or settlements):
+            return
         attempts = [attempt for batch, _ in records for attempt in batch]
         under_way = self._under_way = self._commit(attempts, settlements)
         if under_way.done():
@@ -92,11 +115,38 @@ class Journal:
         else:
             under_way.add_done_callback(lambda done: self._written(done, records, settlements))
 
+    def _next_settlements(self, *, among: bool) -> list[Settled]:
+        """All there are; or one at a time, and among no attempts, while one may be unfit."""
+        if self._suspects:
+            self._one_alone = not among
+            return [] if among else [self._suspects.pop(0)]
+        settlements, self._settlements = self._settlements, []
+        return settlements
+
     def _written(
         self, done: asyncio.Future[None], records: Sequence[Recorded], settlements: list[Settled]
     ) -> None:
-        self._under_way = None
+        self._under_way, self._one_alone = None, False
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is not None and settlements and self._of_values(error):
+            self._divide(error, records, settlements)
+        else:
+            self._tell(error, records)
+            if error is not None and settlements:
+                self._keep(error, settlements)
+        if self._records:
+            self._write()
+        elif self._lingering is None:
+            self._go_on(later=error is not None)
+
+    def _go_on(self, *, later: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if self._suspects:
+            self._lingering = loop.call_soon(self._write)
+        elif self._settlements:
+            self._lingering = loop.call_later(_PAUSE if later else LINGER, self._write)
+
+    def _tell(self, error: BaseException | None, records: Sequence[Recorded]) -> None:
         for _, written in records:
             if written.done():
                 continue  # whoever waited was cancelled
@@ -104,12 +154,24 @@ class Journal:
                 written.set_result(None)
             else:
                 written.set_exception(self._failure(error))
-        if error is not None and settlements:
-            # They go with a later transaction; until then the reservations stand.
-            self._settlements = settlements + self._settlements
-            _log.error("ledger.write_failed", error=str(error), settlements=len(self._settlements))
-        if self._records:
-            self._write()
-        elif self._settlements and self._lingering is None:
-            wait = LINGER if error is None else _PAUSE
-            self._lingering = asyncio.get_running_loop().call_later(wait, self._write)
+
+    def _keep(self, error: BaseException, settlements: list[Settled]) -> None:
+        """They go with a later transaction; until then the reservations stand."""
+        self._settlements = settlements + self._suspects + self._settlements
+        self._suspects = []
+        _log.error("ledger.write_failed", error=str(error), settlements=len(self._settlements))
+
+    def _divide(
+        self, error: BaseException, records: Sequence[Recorded], settlements: list[Settled]
+    ) -> None:
+        if records or len(settlements) > 1:
+            self._records = [*records, *self._records]
+            self._suspects += settlements
+            return
+        ((attempt, settlement),) = settlements
+        _log.error(
+            "ledger.settlement_dropped",
+            attempt=attempt.id,
+            outcome=settlement.outcome,
+            error=f"{type(error).__name__}: {error}",
+        )

@@ -17,7 +17,7 @@ from anyio.abc import TaskStatus
 from supervisor.errors import StoreError
 from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.journal import Journal, Settled
+from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -77,7 +77,7 @@ class PostgresqlLedger:
         self._sweep = sweep
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
-        self._journal = Journal(self._begin, failure)
+        self._journal = Journal(self._begin, failure, of_values=_is_of_values)
         self._newest = 0.0
         self._numbering = rows.Numbering()
 
@@ -272,6 +272,11 @@ def failure(error: BaseException) -> StoreError:
         f"the ledger on PostgreSQL failed: {reason}",
         hint="see that the server of store.url is there and lets this user make tables",
     )
+
+
+def _is_of_values(error: BaseException) -> bool:
+    cause = error.__cause__ or error
+    return isinstance(cause, (*UNFIT, psycopg.DataError, psycopg.IntegrityError))
 
 
 def _translated(statement: str) -> bytes:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from supervisor.budget import TICKS_PER_DOLLAR
@@ -129,7 +129,17 @@ class Numbering:
             total[_RESERVED] += settlement.unpriced - attempt.cost
         return Batch(
             [
-                (seq, a.id, a.traffic_class, a.model, a.job, a.granted, a.wait, a.tokens, a.cost)
+                (
+                    seq,
+                    a.id,
+                    a.traffic_class,
+                    a.model,
+                    a.job,
+                    a.granted,
+                    _finite(a.wait),
+                    a.tokens,
+                    a.cost,
+                )
                 for seq, a in enumerate(attempts, self._following)
             ],
             settled,
@@ -200,13 +210,18 @@ def _settled(seq: int, attempt: Attempt, settlement: Settlement) -> tuple[object
     return (
         settlement.tokens,
         settlement.unpriced,
-        attempt.granted + settlement.latency,
+        attempt.granted + _finite(settlement.latency),
         settlement.status,
         settlement.outcome,
-        settlement.latency,
+        _finite(settlement.latency),
         *counts,
         seq,
     )
+
+
+def _finite(seconds: float) -> float:
+    """A database has no NaN: it takes it for a value that is missing."""
+    return seconds if isfinite(seconds) else 0.0
 
 
 def _ticks(cost: Decimal | None) -> int | None:

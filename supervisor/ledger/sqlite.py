@@ -25,7 +25,7 @@ from anyio.abc import TaskStatus
 from supervisor.errors import StoreError
 from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.journal import Journal, Settled
+from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 from supervisor.ledger.shortcut import Shortcut
 from supervisor.sqlite import connect
@@ -92,7 +92,7 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._here: sqlite3.Connection | None = None
         self._shortcut = Shortcut()
-        self._journal = Journal(self._begin, self._failure)
+        self._journal = Journal(self._begin, self._failure, of_values=_is_of_values)
         self._newest = 0.0
         self._numbering = rows.Numbering()
 
@@ -221,8 +221,9 @@ class SqliteLedger:
         began = perf_counter()
         try:
             self._write(self._here, attempts, settlements)
-        except sqlite3.Error:
-            # Somebody else writes, or the disk is full: the thread may wait, and tells the error.
+        except Exception:
+            # Somebody else writes, the disk is full, or a value does not fit: the thread may wait,
+            # and tells the error.
             return False
         self._shortcut.took(perf_counter() - began, asyncio.get_running_loop().time())
         return True
@@ -286,6 +287,10 @@ class SqliteLedger:
             connection.executemany(rows.SETTLE, batch.settled)
             connection.executemany(rows.ADD, batch.sums)
         self._numbering.written(attempts, settlements)
+
+
+def _is_of_values(error: BaseException) -> bool:
+    return isinstance(error, (*UNFIT, sqlite3.DataError, sqlite3.IntegrityError))
 
 
 def _complete(connection: sqlite3.Connection) -> None:

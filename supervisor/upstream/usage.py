@@ -14,6 +14,18 @@ from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.messages import Usage
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens")
+_DETAILS = (
+    ("prompt_tokens_details", "cached_tokens"),
+    ("completion_tokens_details", "reasoning_tokens"),
+    ("input_tokens_details", "cached_tokens"),
+    ("output_tokens_details", "reasoning_tokens"),
+)
+
+MOST_TOKENS = 10**9
+"""More than any answer can have used. A number beyond it says nothing, and sums of such numbers
+would not fit into a store."""
+MOST_TICKS = 10**14
+"""Likewise for the price: 10,000 US dollars."""
 
 
 def usage_of(document: Mapping[str, Any]) -> Usage | None:
@@ -23,7 +35,7 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
         document: A chat completion, a chunk, a response, or a `response.completed` event.
 
     Returns:
-        None when it carries none.
+        None when it carries none, or numbers that cannot be: what was used is unknown then.
     """
     raw = document.get("usage")
     if not isinstance(raw, dict):
@@ -32,7 +44,7 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     usage = cast("dict[str, Any]", raw)
-    if not any(_is_number(usage.get(name)) for name in _COUNTS):
+    if not any(_is_number(usage.get(name)) for name in _COUNTS) or not _can_be(usage):
         # Nobody knows what was used: the reservation has to stand.
         return None
     if "input_tokens" in usage:
@@ -61,6 +73,16 @@ def _of_response(usage: Mapping[str, Any]) -> Usage:
     return Usage(prompt, max(0, output - reasoning), reasoning, cached, _cost(usage))
 
 
+def _can_be(usage: Mapping[str, Any]) -> bool:
+    """Whether all counts are ones that an answer can have."""
+    counts = [usage.get(name) for name in _COUNTS]
+    for group, name in _DETAILS:
+        details = usage.get(group)
+        if isinstance(details, dict):
+            counts.append(cast("dict[str, Any]", details).get(name))
+    return all(0 <= count <= MOST_TOKENS for count in counts if _is_number(count))
+
+
 def _count(usage: Mapping[str, Any], name: str) -> int:
     value = usage.get(name)
     return value if _is_number(value) and value > 0 else 0
@@ -77,4 +99,6 @@ def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:
 
 def _cost(usage: Mapping[str, Any]) -> Decimal | None:
     ticks = usage.get("cost_in_usd_ticks")
-    return Decimal(ticks) / TICKS_PER_DOLLAR if _is_number(ticks) and ticks >= 0 else None
+    if not _is_number(ticks) or not 0 <= ticks <= MOST_TICKS:
+        return None
+    return Decimal(ticks) / TICKS_PER_DOLLAR

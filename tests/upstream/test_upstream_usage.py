@@ -137,3 +137,18 @@ def test_counts_are_never_negative() -> None:
     )
     assert usage is not None
     assert usage.completion >= 0
+
+
+@pytest.mark.parametrize("count", [-1, 10**9 + 1, 10**19])
+def test_counts_that_cannot_be_say_nothing(count: int) -> None:
+    """One impossible count, a detail's included, makes what was used unknown."""
+    assert usage_of({"usage": {**CHAT, "prompt_tokens": count}}) is None
+    details = {"completion_tokens_details": {"reasoning_tokens": count}}
+    assert usage_of({"usage": {**CHAT, **details}}) is None
+
+
+@pytest.mark.parametrize("ticks", [-1, 10**19, True, 1.5, float("nan")])
+def test_prices_that_cannot_be_are_unknown(ticks: object) -> None:
+    """An impossible price is no price; the counts beside it stand."""
+    usage = usage_of({"usage": {**CHAT, "cost_in_usd_ticks": ticks}})
+    assert usage == SAME
