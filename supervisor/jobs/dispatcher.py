@@ -19,6 +19,7 @@ from supervisor.jobs.job import Job
 from supervisor.jobs.runner import Runner
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
+from supervisor.jobs.suspects import Suspects
 from supervisor.messages import Priority
 
 
@@ -31,6 +32,9 @@ class Dispatcher:
         clock: Gives the time of starts.
         on_start: Called with each job that has left the queue.
         look_every: Seconds between two looks at all roles.
+
+    Attributes:
+        suspects: Which jobs start one at a time.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Dispatcher:
         self._clock = clock
         self._on_start = on_start
         self._look_every = look_every
+        self.suspects = Suspects()
         self._defaults: Mapping[str, int] = {}
         self._to_look_at: set[str] = set()
         self._wake = anyio.Event()
@@ -105,8 +110,11 @@ class Dispatcher:
                     urgent=urgent,
                     count=wanted,
                     now=self._clock.wall(),
+                    held=self.suspects.held(role, self._clock.monotonic()),
                 )
             )
+            for job, _ in claimed:
+                self.suspects.started(job.id, self._clock.monotonic())
         except StoreError as error:
             self.fail(error)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
@@ -13,14 +13,16 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.clock import Clock
-from supervisor.errors import Draining, InvalidJobInput
+from supervisor.errors import Draining, InvalidJobInput, StoreError
 from supervisor.jobs import table
 from supervisor.jobs.dispatcher import Dispatcher
 from supervisor.jobs.job import Job, JobsSnapshot, JobStatus, RoleJobs, new_job_id
 from supervisor.jobs.runner import Execute, Runner
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
+from supervisor.jobs.suspects import Casualty, Suspects, judge_deaths
 from supervisor.jobs.timetable import Timetable
+from supervisor.jobs.verdict import MAX_CRASHES
 from supervisor.messages import Cost, JsonValue
 
 log = structlog.get_logger("supervisor.jobs")
@@ -78,6 +80,7 @@ class Jobs:
         self._counts: defaultdict[str, Counter[JobStatus]] = defaultdict(Counter)
         self._waiters: defaultdict[str, set[anyio.Event]] = defaultdict(set)
         self._stopping = False
+        self._has_run = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; can be entered again afterwards.
@@ -91,12 +94,13 @@ class Jobs:
         """
         async with self._opened():
             interrupted = await self._store.write(table.requeue_interrupted)
+            await self._runner.start()
+            await self._suspect(interrupted)
             queued = await self._store.read(table.count_queued)
             self._counts.clear()
             for role, count in queued.items():
                 self._counts[role][JobStatus.QUEUED] = count
-            await self._runner.start()
-            log.info("jobs.started", queued=sum(queued.values()), interrupted=interrupted)
+            log.info("jobs.started", queued=sum(queued.values()), interrupted=len(interrupted))
             for role in self._slots.limits:
                 self._look_at(role)
             task_status.started()
@@ -228,6 +232,7 @@ class Jobs:
             self._counts[cancelled.role][cancelled.before] -= 1
             self._counts[cancelled.role][JobStatus.CANCELLED] += 1
             self._runner.cancel(cancelled.id, retries=cancelled.retries)
+            self._dispatcher.suspects.ended(cancelled.id)
             self._tell(cancelled.id)
         return await self.get(job_id)
 
@@ -314,8 +319,26 @@ class Jobs:
             self._stopping = True
             with anyio.CancelScope(shield=True):
                 await self._runner.stop(patience=self._patience)
+                with suppress(StoreError):
+                    # What still runs at a start was running when a process died.
+                    await self._store.write(table.requeue_interrupted)
                 await self._store.close()
                 log.info("jobs.stopped")
+
+    async def _suspect(self, interrupted: Sequence[Casualty]) -> None:
+        """Count the end of the process that was before this one, if it did not stop."""
+        died = [] if self._has_run else [one for one in interrupted if not one.waited]
+        self._has_run = True
+        reached = [await self._runner.reached(one.id, retries=one.retries) for one in died]
+        findings = judge_deaths(list(zip(died, reached, strict=True)))
+        now = self._clock.wall()
+        await self._store.write(partial(table.record_deaths, findings=findings, now=now))
+        known = await self._store.read(partial(table.select_suspects, deaths=MAX_CRASHES - 1))
+        self._dispatcher.suspects = Suspects(findings, known)
+        for one, finding in zip(died, findings, strict=True):
+            if finding.ending is not None:
+                log.error("jobs.job_ended_process", job=finding.id, role=finding.role)
+                self._runner.cancel(one.id, retries=one.retries)
 
     def _look_at(self, role: str) -> None:
         self._dispatcher.look_at(role)
@@ -327,6 +350,7 @@ class Jobs:
     def _ended(self, job: Job) -> None:
         self._counts[job.role][JobStatus.RUNNING] -= 1
         self._counts[job.role][job.status] += 1
+        self._dispatcher.suspects.ended(job.id)
         self._tell(job.id)
 
     def _tell(self, job_id: str) -> None:

@@ -105,6 +105,10 @@ class Runner:
         for workflow_id in list(self._live):
             self._drop(workflow_id)
 
+    async def reached(self, job_id: str, *, retries: int) -> int:
+        """The last position of what a job has on record."""
+        return (await self._engine.recorded(_workflow_id(job_id, retries)))[1]
+
     def waiting(self, role: str) -> int:
         """How many running jobs of a role have given their slot back for a while."""
         grants = [live.grant for live in self._live.values()]
@@ -203,11 +207,12 @@ class Runner:
                 raise
             # Nobody cancelled this task: the handler awaited something that was cancelled.
             return judge_error(error, crashes=grant.crashes)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
             if run.failure is not None:
                 # Not the role's fault: an answer could not be written down.
                 raise run.failure from error
-            # A role that calls sys.exit must not take the whole team with it.
+            # A role that calls sys.exit must not take the whole team with it; and who really wants
+            # the process to end sends a signal, which raises nothing here.
             return judge_error(error, crashes=grant.crashes)
         finally:
             run.close()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from supervisor.errors import UnknownJob
 from supervisor.jobs.job import POISONED, Job, JobStatus
+from supervisor.jobs.suspects import Casualty, Finding
 from supervisor.jobs.verdict import Ending
 from supervisor.messages import Cost
 
@@ -54,6 +55,9 @@ jobs = sa.Table(
     sa.Column("requests", sa.Integer, nullable=False, server_default="0"),
     sa.Column("tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("ticks", sa.BigInteger),
+    # Ends of the process in a row that it did not outlive, and how far its record went at the last.
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reached", sa.Integer, nullable=False, server_default="0"),
     # Finding who is next, and counting who waits, is one probe of this index.
     sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
     sa.Index("supervisor_jobs_parent", "parent"),
@@ -151,19 +155,44 @@ def count_queued(connection: sa.Connection) -> dict[str, int]:
     return {role: count for role, count in connection.execute(statement)}
 
 
-def requeue_interrupted(connection: sa.Connection) -> int:
-    """Put back what ran when the last process ended; to be called before anything starts.
+def requeue_interrupted(connection: sa.Connection) -> list[Casualty]:
+    """Put back what runs; to be called when nothing does any more, or before anything starts.
 
     Returns:
-        How many jobs that were.
+        What that was.
     """
-    statement = (
+    child = jobs.alias()
+    waits = sa.exists().where(child.c.parent == jobs.c.id, child.c.status.in_(_OPEN))
+    columns = jobs.c.id, jobs.c.role, jobs.c.retries, jobs.c.deaths, jobs.c.reached, waits
+    statement = sa.select(*columns).where(jobs.c.status == JobStatus.RUNNING)
+    found = [Casualty(*row) for row in connection.execute(statement)]
+    connection.execute(
         sa.update(jobs).where(jobs.c.status == JobStatus.RUNNING).values(status=JobStatus.QUEUED)
     )
-    return connection.execute(statement).rowcount
+    return found
 
 
-def claim(
+def record_deaths(connection: sa.Connection, findings: Sequence[Finding], *, now: float) -> None:
+    """Write down what an end of the process has come to for the jobs that ran."""
+    for finding in findings:
+        connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == finding.id)
+            .values(deaths=finding.deaths, reached=finding.reached)
+        )
+        if finding.ending is not None:
+            end(connection, finding.id, finding.ending, now=now)
+
+
+def select_suspects(connection: sa.Connection, *, deaths: int) -> list[tuple[str, str]]:
+    """Ids and roles of the queued jobs with so many deaths in a row."""
+    statement = sa.select(jobs.c.id, jobs.c.role).where(
+        jobs.c.status == JobStatus.QUEUED, jobs.c.deaths >= deaths
+    )
+    return [(job_id, role) for job_id, role in connection.execute(statement)]
+
+
+def claim(  # noqa: PLR0913 - one statement's conditions
     connection: sa.Connection,
     role: str,
     *,
@@ -171,6 +200,7 @@ def claim(
     count: int,
     now: float,
     urgent: bool = False,
+    held: Sequence[str] = (),
 ) -> list[tuple[Job, int]]:
     """Take the next jobs of a role out of the queue: by priority, then by age.
 
@@ -181,11 +211,14 @@ def claim(
         count: Most to take.
         now: Unix time, in seconds.
         urgent: Only jobs that are more urgent than the default.
+        held: Ids of those that may not start now.
 
     Returns:
         Each job, running now, with the number of its crashes so far.
     """
     queued = sa.and_(jobs.c.role == role, jobs.c.status == JobStatus.QUEUED)
+    if held:
+        queued = sa.and_(queued, jobs.c.id.not_in(held))
     # Two short index scans instead of one sort of the whole queue by coalesce(priority, default).
     bound = jobs.c.priority < default_priority if urgent else jobs.c.priority.is_not(None)
     prioritized = (
@@ -329,6 +362,8 @@ def _put_back(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> lis
             error=None,
             ended=None,
             crashes=0,
+            deaths=0,
+            reached=0,
             retries=jobs.c.retries + 1,
         )
         .returning(jobs.c.id, jobs.c.role)
