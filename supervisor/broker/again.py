@@ -65,6 +65,9 @@ class Repetition:
             )
             entry.full += 1
             return None if delay is None else Again(delay, in_line=True)
+        if failure.kind is FailureKind.UNREACHABLE and entry.request.job and not self._outage.on:
+            # Nothing arrived and nothing was paid: a job waits. The next one tells of an outage.
+            return Again(ASIDE + self._spread())
         if self._outage.on and self._outage.covers(failure):
             # What the API says no to may be the request after all: that has an end.
             entry.looks += failure.status is not None

@@ -65,6 +65,19 @@ async def test_a_job_outlasts_any_outage(virtual: LoopClock) -> None:
         assert desk.replies["job"].status == 200
 
 
+async def test_no_connection_uses_up_no_retry_of_a_job(virtual: LoopClock) -> None:
+    """A job whose retries are used up waits all the same when there is not even a connection."""
+    api = ScriptedApi(default=REFUSED)
+    api.will("job", BROKEN, BROKEN, BROKEN)
+    async with at_work(virtual, MINUTE, api=api) as desk:
+        desk.start("job", job="j1")
+        await anyio.sleep(3600)
+        assert not desk.errors
+        api.default = Answer()
+        await desk.until("job")
+        assert desk.replies["job"].status == 200
+
+
 async def test_a_lone_request_that_the_api_cannot_stomach(virtual: LoopClock) -> None:
     """One that always fails is its own fault: it ends after its retries, a job's too."""
     api = ScriptedApi(default=BROKEN)
