@@ -1,0 +1,102 @@
+"""How far a budget can be overshot, however dear answers turn out to be."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supervisor.clock import LoopClock
+from supervisor.errors import BudgetSpent
+from supervisor.ledger.prices import Price, Prices
+from supervisor.messages import TrafficClass
+from supervisor.testing import VirtualLoop
+from tests.broker.desk import at_work
+from tests.upstream.api import Answer, ScriptedApi, completion
+
+pytestmark = pytest.mark.anyio
+
+DOLLAR = 10_000_000_000
+PRICES = Prices({"grok-4.7": Price(Decimal(0), Decimal(0), Decimal(100))})
+"""An answer of 1,000 tokens costs 10 cents."""
+
+
+def answer(tokens: int) -> Answer:
+    """An answer of so many tokens, after a second."""
+    return Answer(body=completion(10, tokens), after=1.0)
+
+
+def role(budget: str, *, refuses: bool = False) -> TrafficClass:
+    """A class with one budget."""
+    return TrafficClass("code", budget=(budget,), refuses=refuses)
+
+
+async def spend(tokens: int, at_once: int) -> int:
+    """Ticks that a budget of one dollar an hour has paid after a minute of many at once."""
+    api = ScriptedApi(default=answer(tokens))
+    async with at_work(LoopClock(), api=api, classes=[role("1 usd / hour")], prices=PRICES) as desk:
+        scopes = [desk.start(str(number)) for number in range(at_once)]
+        await anyio.sleep(60)
+        (budget,) = desk.broker.snapshot().budgets
+        for scope in scopes:
+            scope.cancel()
+        return budget.spent
+
+
+@settings(max_examples=12)
+@given(tokens=st.integers(100, 60_000), at_once=st.integers(1, 60))
+def test_an_answer_at_most_is_paid_beyond_the_end(tokens: int, at_once: int) -> None:
+    """However many ask at once: answers that are alike never overshoot by more than two of them."""
+    spent = anyio.run(spend, tokens, at_once, backend_options={"loop_factory": VirtualLoop})
+    assert spent <= DOLLAR + 2 * tokens * DOLLAR // 10_000
+
+
+async def test_who_waits_goes_at_the_price_of_today(virtual: LoopClock) -> None:
+    """What was dear when it was queued and has become cheap does not wait for the next hour."""
+    api = ScriptedApi(default=answer(10))
+    async with at_work(virtual, api=api, classes=[role("0.15 usd / hour")], prices=PRICES) as desk:
+        for number in range(40):
+            desk.start(str(number))
+        await anyio.sleep(120)
+        assert len(desk.replies) == 40
+
+
+async def test_nobody_is_refused_for_what_is_only_reserved(virtual: LoopClock) -> None:
+    """While answers are under way it is not known that the money is spent: the rest waits."""
+    api = ScriptedApi(default=answer(10))
+    classes = [role("0.15 usd / hour", refuses=True)]
+    async with at_work(virtual, api=api, classes=classes, prices=PRICES) as desk:
+        for number in range(40):
+            desk.start(str(number))
+        await anyio.sleep(120)
+        assert len(desk.replies) == 40
+        assert not desk.errors
+
+
+async def test_who_is_refused_was_out_of_money(virtual: LoopClock) -> None:
+    """Dear answers do end the money, and then the rest is told."""
+    api = ScriptedApi(default=answer(1_000))
+    async with at_work(
+        virtual, api=api, classes=[role("0.5 usd / hour", refuses=True)], prices=PRICES
+    ) as desk:
+        for number in range(20):
+            desk.start(str(number))
+        await anyio.sleep(120)
+        (budget,) = desk.broker.snapshot().budgets
+        assert (len(desk.replies), budget.spent) == (5, DOLLAR // 2)
+        assert {type(error) for error in desk.errors.values()} == {BudgetSpent}
+
+
+async def test_an_answer_that_tells_no_usage_costs_what_was_reserved(virtual: LoopClock) -> None:
+    """Nobody gets answers for nothing because the API does not count them."""
+    silent = Answer(body=b'{"choices": [{"message": {"content": "hm"}}]}', after=1.0)
+    api = ScriptedApi(default=silent)
+    async with at_work(virtual, api=api, classes=[role("1 usd / hour")], prices=PRICES) as desk:
+        scopes = [desk.start(str(number)) for number in range(40)]
+        await anyio.sleep(120)
+        assert 0 < len(desk.replies) <= 11
+        for scope in scopes:
+            scope.cancel()
