@@ -20,6 +20,10 @@ _OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _PASSED_ON_PREFIX = b"x-grok-"
 
 
+LONGEST_MODEL = 200
+"""Characters of a model's name; the longest known ones have a fifth of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a body asks for.
@@ -83,6 +87,11 @@ def read_question(body: bytes, *, default_model: str) -> Question:
     model = document.get("model") or ""
     if not isinstance(model, str):
         raise InvalidRequest(f"expected model to be a string, got: {_shown(model)}")
+    if len(model) > LONGEST_MODEL or not model.isprintable():
+        raise InvalidRequest(
+            f"expected model to be a name of at most {LONGEST_MODEL} printable characters,"
+            f" got: {len(model)} characters, {model[:40]!r}"
+        )
     stream = document.get("stream") or False
     if not isinstance(stream, bool):
         raise InvalidRequest(f"expected stream to be true or false, got: {_shown(stream)}")

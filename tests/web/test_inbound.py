@@ -80,3 +80,11 @@ def test_only_the_apis_own_headers_are_passed_on() -> None:
         b"x-supervisor-role": b"quality",
     }
     assert passed_on(headers) == {"x-grok-conv-id": "c1"}
+
+
+@pytest.mark.parametrize("model", ["m" * 201, "a\nb", "a\x1b[2Jb", "a\x00"])
+def test_a_name_that_no_model_has_is_refused(model: str) -> None:
+    """A name is kept in every row of usage and shown in terminals: it is short and printable."""
+    with pytest.raises(InvalidRequest, match="expected model to be a name of at most 200"):
+        read_question(json.dumps({"model": model}).encode(), default_model="grok-4.7")
+    assert read_question(b'{"model": "' + b"m" * 200 + b'"}', default_model="x").model == "m" * 200
