@@ -64,20 +64,21 @@ async def test_who_ends_the_process_is_set_aside(sqlite_team: Team) -> None:
         return answer
 
     team.add("work", handle)
+    killer = ""
     for _ in range(3):
         reached = anyio.Event()
         async with team.at_work() as jobs:
-            killer = await jobs.submit("work", "killer", key="k")
+            killer = (await jobs.submit("work", "killer", key="k")).id
             await reached.wait()
         # As a death leaves it: nobody has put it back.
         await team.change("UPDATE supervisor_jobs SET status = 'running'")
     async with team.at_work() as jobs:
-        ended = await jobs.wait(killer.id)
+        ended = await jobs.wait(killer)
         assert (ended.poisoned, ended.runs) == (True, 3)
         assert "there is no traceback" in str(ended.error)
         assert (await jobs.wait((await jobs.submit("work", "next")).id)).result == "next!"
-        await jobs.retry(killer.id)
-        assert (await jobs.wait(killer.id)).result == "killer!"
+        await jobs.retry(killer)
+        assert (await jobs.wait(killer)).result == "killer!"
     assert team.asked == ["killer", "next"]
 
 
