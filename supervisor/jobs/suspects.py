@@ -28,6 +28,7 @@ class Casualty:
         role: Its role.
         retries: How often somebody asked for it again.
         deaths: In how many ends of the process in a row it ran before, without getting further.
+        alone: In how many of them it was the only one at work, or the only suspect.
         reached: How far its record went at the last of them.
         waited: Whether it had delegated a job that has not ended: then it did nothing itself.
     """
@@ -36,6 +37,7 @@ class Casualty:
     role: str
     retries: int
     deaths: int
+    alone: int
     reached: int
     waited: bool
 
@@ -53,6 +55,7 @@ class Finding:
         id: The job's id.
         role: Its role.
         deaths: See `Casualty`, this end included.
+        alone: Likewise.
         reached: How far its record goes now.
         ending: How the job ends for it; None when it is to run again.
     """
@@ -60,6 +63,7 @@ class Finding:
     id: str
     role: str
     deaths: int
+    alone: int
     reached: int
     ending: Ending | None
 
@@ -73,12 +77,13 @@ def judge_deaths(casualties: Sequence[tuple[Casualty, int]]) -> list[Finding]:
     suspects = sum(casualty.suspect for casualty, _ in casualties)
     findings: list[Finding] = []
     for casualty, reached in casualties:
-        deaths = 1 if reached > casualty.reached else casualty.deaths + 1
-        # Among several suspects it may be the other one: each of them has its turn again.
-        alone = suspects == 1 and casualty.suspect
-        ending = _poisoned() if deaths >= MAX_CRASHES and alone else None
-        deaths = deaths if ending else min(deaths, _SUSPECT)
-        findings.append(Finding(casualty.id, casualty.role, deaths, reached, ending))
+        further = reached > casualty.reached
+        deaths = 1 if further else casualty.deaths + 1
+        # Among several it may be another one: they become suspects, and each has its turn alone.
+        alone = 0 if further else casualty.alone
+        alone += len(casualties) == 1 or (suspects == 1 and casualty.suspect)
+        ending = _poisoned() if alone >= MAX_CRASHES else None
+        findings.append(Finding(casualty.id, casualty.role, deaths, alone, reached, ending))
     return findings
 
 
@@ -126,8 +131,8 @@ class Suspects:
 def _poisoned() -> Ending:
     return judge_refusal(
         JobPoisoned(
-            f"the process ended {MAX_CRASHES} times in a row while this job ran and got no "
-            "further, the last time with no other suspect; by what is not known, and there is no "
+            f"the process ended {MAX_CRASHES} times in a row while this job ran alone, or as the "
+            "only suspect, and got no further; by what is not known, and there is no "
             "traceback: the process had no time to say",
             hint="look for os._exit, a crash in C or too little memory; retry it when it is mended",
         )

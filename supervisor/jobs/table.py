@@ -55,8 +55,10 @@ jobs = sa.Table(
     sa.Column("requests", sa.Integer, nullable=False, server_default="0"),
     sa.Column("tokens", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("ticks", sa.BigInteger),
-    # Ends of the process in a row that it did not outlive, and how far its record went at the last.
+    # Ends of the process in a row that it did not outlive, and in how many of them it was alone;
+    # and how far its record went at the last.
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("alone", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reached", sa.Integer, nullable=False, server_default="0"),
     # Finding who is next, and counting who waits, is one probe of this index.
     sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
@@ -163,8 +165,10 @@ def requeue_interrupted(connection: sa.Connection) -> list[Casualty]:
     """
     child = jobs.alias()
     waits = sa.exists().where(child.c.parent == jobs.c.id, child.c.status.in_(_OPEN))
-    columns = jobs.c.id, jobs.c.role, jobs.c.retries, jobs.c.deaths, jobs.c.reached, waits
-    statement = sa.select(*columns).where(jobs.c.status == JobStatus.RUNNING)
+    counts = jobs.c.deaths, jobs.c.alone, jobs.c.reached
+    statement = sa.select(jobs.c.id, jobs.c.role, jobs.c.retries, *counts, waits).where(
+        jobs.c.status == JobStatus.RUNNING
+    )
     found = [Casualty(*row) for row in connection.execute(statement)]
     connection.execute(
         sa.update(jobs).where(jobs.c.status == JobStatus.RUNNING).values(status=JobStatus.QUEUED)
@@ -173,12 +177,16 @@ def requeue_interrupted(connection: sa.Connection) -> list[Casualty]:
 
 
 def record_deaths(connection: sa.Connection, findings: Sequence[Finding], *, now: float) -> None:
-    """Write down what an end of the process has come to for the jobs that ran."""
+    """Write down what an end of the process has come to; it clears those that did not run then."""
+    if findings:
+        ran = [finding.id for finding in findings]
+        spared = jobs.c.deaths > 0, jobs.c.status == JobStatus.QUEUED, jobs.c.id.not_in(ran)
+        connection.execute(sa.update(jobs).where(*spared).values(deaths=0, alone=0))
     for finding in findings:
         connection.execute(
             sa.update(jobs)
             .where(jobs.c.id == finding.id)
-            .values(deaths=finding.deaths, reached=finding.reached)
+            .values(deaths=finding.deaths, alone=finding.alone, reached=finding.reached)
         )
         if finding.ending is not None:
             end(connection, finding.id, finding.ending, now=now)
@@ -363,6 +371,7 @@ def _put_back(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> lis
             ended=None,
             crashes=0,
             deaths=0,
+            alone=0,
             reached=0,
             retries=jobs.c.retries + 1,
         )

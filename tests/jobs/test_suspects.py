@@ -11,9 +11,9 @@ from supervisor.messages import JsonValue
 from tests.jobs.team import Team
 
 
-def casualty(name: str = "a", *, deaths: int = 0, reached: int = 0) -> Casualty:
+def casualty(name: str = "a", *, deaths: int = 0, alone: int = 0, reached: int = 0) -> Casualty:
     """A job that ran when the process died."""
-    return Casualty(name, "work", 0, deaths, reached, waited=False)
+    return Casualty(name, "work", 0, deaths, alone, reached, waited=False)
 
 
 def died(*casualties: tuple[Casualty, int]) -> list[tuple[int, bool]]:
@@ -24,21 +24,21 @@ def died(*casualties: tuple[Casualty, int]) -> list[tuple[int, bool]]:
 def test_three_deaths_at_the_same_place_poison() -> None:
     """The third in a row is the end; one answer in between begins the count anew."""
     assert died((casualty(), 0)) == [(1, False)]
-    assert died((casualty(deaths=1), 0)) == [(2, False)]
-    assert died((casualty(deaths=2), 0)) == [(3, True)]
-    assert died((casualty(deaths=2, reached=4), 5)) == [(1, False)]
+    assert died((casualty(deaths=1, alone=1), 0)) == [(2, False)]
+    assert died((casualty(deaths=2, alone=2), 0)) == [(3, True)]
+    assert died((casualty(deaths=2, alone=2, reached=4), 5)) == [(1, False)]
 
 
 def test_only_a_lone_suspect_is_set_aside() -> None:
     """Who is no suspect yet does not excuse one; another suspect does."""
-    assert died((casualty(deaths=2), 0), (casualty("b"), 0)) == [(3, True), (1, False)]
-    both = (casualty(deaths=2), 0), (casualty("b", deaths=2), 0)
-    assert died(*both) == [(2, False), (2, False)]
+    assert died((casualty(deaths=4, alone=2), 0), (casualty("b"), 0)) == [(5, True), (1, False)]
+    both = (casualty(deaths=4, alone=2), 0), (casualty("b", deaths=2), 0)
+    assert died(*both) == [(5, False), (3, False)]
 
 
 def test_suspects_have_turns() -> None:
     """One starts at a time, over all roles; the next when it has ended, or after its turn."""
-    suspects = Suspects([Finding("a", "x", 2, 0, None)], [("b", "x"), ("c", "y")])
+    suspects = Suspects([Finding("a", "x", 2, 0, 0, None)], [("b", "x"), ("c", "y")])
     assert sorted([*suspects.held("x", 0.0), *suspects.held("y", 0.0)]) == ["a"]
     suspects.started("b", 0.0)
     suspects.started("other", 1.0)
