@@ -48,7 +48,8 @@ class Quota:
     ) -> None:
         self.budgets = budgets
         requests = [limit for limit in limits if limit.unit == "requests"]
-        self._requests = [Room(RequestWindow(limit, jitter), now) for limit in requests]
+        self._logs = [RequestWindow(limit, jitter) for limit in requests]
+        self._requests = [Room(log, now) for log in self._logs]
         self._tokens = [
             Room(TokenWindow(limit, jitter), now) for limit in limits if limit.unit == "tokens"
         ]
@@ -270,8 +271,8 @@ class Quota:
         lenders = self._lenders(owner, priority)
         for room in self._requests:
             room.took(owner, 1, lenders=lenders)
-            assert isinstance(room.window, RequestWindow)
-            room.window.take(now, owner)
+        for log in self._logs:
+            log.take(now, owner)
         for room in self._tokens:
             room.took(owner, tokens, lenders=lenders)
             assert isinstance(room.window, TokenWindow)
@@ -292,9 +293,8 @@ class Quota:
             owners: The class of each, in the order of the grants.
             released: Monotonic seconds at which they go.
         """
-        for room in self._requests:
-            assert isinstance(room.window, RequestWindow)
-            room.window.restamp(len(owners), released)
+        for log in self._logs:
+            log.restamp(len(owners), released)
         for strictness in self._strictness:
             strictness.restamp(len(owners), released)
         for owner, count in Counter(owners).items():
@@ -357,9 +357,8 @@ class Quota:
             owner: Its class's number.
             at: When it was granted, in monotonic seconds of this process.
         """
-        for room in self._requests:
-            assert isinstance(room.window, RequestWindow)
-            room.window.insert(at, owner)
+        for log in self._logs:
+            log.insert(at, owner)
         for strictness in self._strictness:
             strictness.restore(at)
         for ceiling in self._accounts[owner].ceilings:

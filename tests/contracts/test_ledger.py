@@ -394,12 +394,12 @@ def test_the_books_are_right(
 
 async def test_a_settlement_that_no_store_can_hold_stops_nothing(ledger: Ledger, kind: str) -> None:
     """What cannot be written is dropped alone: companions and later attempts are written down."""
-    if kind == "memory":
-        pytest.skip("it can hold any number")
     await ledger.record([attempt("a"), attempt("b")])
     ledger.settle(attempt("a"), answered(Usage(10**19, 1, 0, 0)))
     ledger.settle(attempt("b"), answered(Usage(3, 4, 0, 0)))
     await ledger.record([attempt("c")])
     await ledger.record([attempt("d")])
     (row,) = await ledger.usage()
-    assert (row.attempts, row.answered, row.prompt) == (4, 1, 3)
+    # Memory can hold any number.
+    kept = (4, 2, 3 + 10**19) if kind == "memory" else (4, 1, 3)
+    assert (row.attempts, row.answered, row.prompt) == kept
