@@ -130,7 +130,8 @@ _LEAK = 16
 """Bytes a request. The smallest object there is, kept in a list, takes 24."""
 _ENOUGH = 200_000
 """Requests from which on a slope of memory can be told: allocators settle late."""
-_WAL = 16.0
+_WAL = 32.0
+"""MiB; it is copied back into the file every few hundred transactions, and keeps its size."""
 _MIB = 2.0**20
 
 
