@@ -21,9 +21,10 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -125,7 +126,9 @@ _REST = 90.0
 """Seconds in which everything that is kept open for a while is closed."""
 _JOB_FOR = 500
 """Requests for each of which one job is handed in."""
-_BURST = 100
+_SIDES = 16
+_BURST = 10
+"""Jobs handed in after the warm-up, from each of so many sides at once."""
 _LEAK = 16
 """Bytes a request. The smallest object there is, kept in a list, takes 24."""
 _ENOUGH = 200_000
@@ -326,12 +329,14 @@ def soak(folder: Path, *, requests: int, seed: int) -> Iterator[Row]:
         until_answered(f"{house.url}/readyz")
         work = Soak(house, api, folder)
         first = work.run(max(5_000, requests // 50), seed=seed + 1, stormy=True)
-        # As many jobs at once as can be at work: what is kept for them grows to its full size now.
-        work.hand_in(first.jobs, len(first.jobs) + _BURST)
+        # Many jobs from many sides: what is kept open for them grows to its full size now.
+        with ThreadPoolExecutor(_SIDES) as sides:
+            bursts = [list[str]() for _ in range(_SIDES)]
+            list(sides.map(work.hand_in, bursts, [_BURST] * _SIDES))
         before = work.rest()
         course = work.run(requests, seed=seed, stormy=True)
         after = work.rest(before)
-        yield from _asked(course, work, jobs=[*first.jobs, *course.jobs])
+        yield from _asked(course, work, jobs=[*first.jobs, *chain(*bursts), *course.jobs])
         yield from _memory(course, before=before, after=after)
         yield from _left_over(before, after)
         yield from _ledger(course, work, after)
