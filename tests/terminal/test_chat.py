@@ -95,9 +95,10 @@ async def test_only_the_answer_is_stopped(tmp_path: Path, key: str) -> None:
         says(house, "Still here.")
         talk.glass.type("there?" + ENTER)
         await talk.glass.sees("Still here.")
-        # It is on the screen before it is saved, and nobody tells us when that is.
-        while len((session := (await talk.sessions.latest())[0]).exchanges) < 2:  # noqa: ASYNC110
-            await anyio.sleep(0.01)
+        # It is on the screen before it is saved; who leaves has saved it.
+        talk.glass.type(CTRL_D)
+        await talk.ended.wait()
+        (session,) = await talk.sessions.latest()
     assert [(one.answer.strip(), one.cut) for one in session.exchanges] == [
         ("Once upon", "stopped"),
         ("Still here.", ""),
@@ -182,6 +183,8 @@ async def test_a_broken_answer_is_told_and_kept(tmp_path: Path) -> None:
         says(house, "Whole.")
         talk.glass.type("again" + ENTER)
         await talk.glass.sees("Whole.")
+        talk.glass.type(CTRL_D)
+        await talk.ended.wait()
         (session,) = await talk.sessions.latest()
     assert session.exchanges[0].answer.strip() == "Half of"
     assert session.exchanges[0].cut
