@@ -4,12 +4,14 @@
     ├── ConfigError                 the operator: a setting is wrong
     ├── NotRunning                  the operator: no supervisor answers
     ├── StoreError                  the operator: the store cannot be used
+    │   └── JobStoreError           the jobs' own; it is opened again until it can be
     ├── RequestError                whoever asked; has an HTTP status and a code
     │   ├── InvalidRequest          the request itself is wrong
     │   ├── RequestTooLarge         it can never fit into a window
     │   ├── QueueFull               its class's queue is full
     │   ├── BudgetSpent             its budget is spent until the period ends
     │   ├── DeadlineExceeded        it could not be sent in time
+    │   ├── LedgerUnavailable       it could not be written down, so it was not sent
     │   ├── Draining                the process is stopping
     │   └── UpstreamError           the API gave a final no
     │       ├── UpstreamRejected    the request was refused for what it says
@@ -64,6 +66,10 @@ class StoreError(SupervisorError):
     """The store cannot be opened or written."""
 
 
+class JobStoreError(StoreError):
+    """The jobs' store cannot be used. What ran goes on by itself when it can be again."""
+
+
 class RequestError(SupervisorError):
     """A request got no answer.
 
@@ -114,6 +120,13 @@ class DeadlineExceeded(RequestError):
 
     status = 504
     code = "deadline_exceeded"
+
+
+class LedgerUnavailable(RequestError):
+    """The attempt could not be written down: disk full, server away. It was not sent."""
+
+    status = 503
+    code = "ledger_unavailable"
 
 
 class Draining(RequestError):

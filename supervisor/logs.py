@@ -7,7 +7,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -40,7 +41,7 @@ def configure(level: str, form: Format, *, redact: Callable[[str], str]) -> None
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -70,6 +71,28 @@ def redact_crashes(redact: Callable[[str], str]) -> None:
 
     sys.excepthook = tell
     threading.excepthook = lambda told: tell(*told[:3])
+
+
+class Unfailing:
+    """A stream that may be lost: a log on a full disk, or into a pipe that is shut, stops nobody.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write it if possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Let it out if possible."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Redactor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 import structlog
@@ -17,7 +18,7 @@ from supervisor.broker.entry import Entry
 from supervisor.broker.lines import Lines
 from supervisor.broker.toll import Toll
 from supervisor.clock import Clock
-from supervisor.errors import DeadlineExceeded, RequestError, StoreError
+from supervisor.errors import DeadlineExceeded, LedgerUnavailable, RequestError, StoreError
 from supervisor.ledger.attempt import Attempt
 from supervisor.ledger.ledger import Ledger
 from supervisor.messages import TrafficClass
@@ -28,6 +29,8 @@ from supervisor.scheduler.scheduler import Round, Scheduler
 _log = structlog.get_logger("supervisor.broker")
 
 _BATCH = 128
+_AGAIN = 5.0
+"""Seconds after which what could not be written down may be asked again."""
 _GLANCE = 60.0
 """Seconds after which those that may wait for money are looked at again."""
 _LATE = 0.001
@@ -167,10 +170,13 @@ class Dispatcher:
             await self._ledger.record(attempts)
         except StoreError as error:
             _log.error("broker.record_failed", error=str(error), attempts=len(entries))
-            self._void(entries, f"not sent, for it could not be written down: {error}")
+            message = f"not sent, for it could not be written down: {error.message}"
+            refuse = partial(LedgerUnavailable, message, hint=error.hint, retry_after=_AGAIN)
+            self._void(entries, refuse)
             return
         except BaseException:
-            self._void(entries, "not sent: the dispatcher was stopped while it was written down")
+            message = "not sent: the dispatcher was stopped while it was written down"
+            self._void(entries, partial(RequestError, message))
             raise
         released = self._clock.monotonic()
         if released - now > _LATE:
@@ -185,14 +191,14 @@ class Dispatcher:
         # Everything granted is sent before more is decided: the loop stays fair and grants fresh.
         await asyncio.sleep(0)
 
-    def _void(self, entries: Sequence[Entry], reason: str) -> None:
+    def _void(self, entries: Sequence[Entry], refuse: Callable[[], RequestError]) -> None:
         """What was granted is not sent: its tokens come free, its place in the log does not."""
         now = self._clock.monotonic()
         for entry in entries:
             self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)
             if self.quota.budgets is not None:
                 self.quota.budgets.settle(entry.owner, reserved=entry.cost, actual=0, granted=0.0)
-            entry.give_up(RequestError(reason))
+            entry.give_up(refuse())
 
     async def _sleep(self, result: Round[Entry], now: float) -> None:
         """Wait until something happens or the moment comes to look again."""

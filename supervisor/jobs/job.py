@@ -108,9 +108,11 @@ class JobsSnapshot:
 
     Attributes:
         roles: By role name; every role that is there or has jobs in this process.
+        trouble: Why none of them runs: the store has failed; empty when it works.
     """
 
     roles: Mapping[str, RoleJobs]
+    trouble: str = ""
 
     @property
     def queued(self) -> int:

@@ -27,6 +27,11 @@ from supervisor.messages import Cost, JsonValue
 
 log = structlog.get_logger("supervisor.jobs")
 
+_LONGEST = 30.0
+"""Most seconds before a store that has failed is opened again."""
+_SOUND = 60.0
+"""Seconds after which one that was opened again is no longer taken to be about to fail."""
+
 
 class Jobs:
     """Durable jobs: accepted once, finished once, over any crash.
@@ -43,6 +48,8 @@ class Jobs:
         patience: Seconds that a running job may take to be interrupted when `run` is cancelled.
         look_every: Seconds between two looks for what another process has changed; what this one
             changes is known at once.
+        again_after: Seconds after which a store that has failed is opened again; twice as long
+            after each time that this is no help, up to 30.
 
     Raises:
         StoreError: The URL is none of these.
@@ -56,8 +63,10 @@ class Jobs:
         clock: Clock,
         patience: float = 10.0,
         look_every: float = 5.0,
+        again_after: float = 1.0,
     ) -> None:
         self._clock = clock
+        self._again_after = again_after
         self._patience = patience
         self._look_every = look_every
         self._store = Store(url)
@@ -80,31 +89,48 @@ class Jobs:
         self._counts: defaultdict[str, Counter[JobStatus]] = defaultdict(Counter)
         self._waiters: defaultdict[str, set[anyio.Event]] = defaultdict(set)
         self._stopping = False
+        self._trouble = ""
         self._has_run = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; can be entered again afterwards.
 
+        A store that fails after the start is opened again until it can be used, and nobody else
+        has to end for it. What ran is interrupted, and goes on then.
+
         Args:
             task_status: Told when jobs can be submitted and run.
 
         Raises:
-            StoreError: The store cannot be used, has failed meanwhile, or jobs run in this
-                process already.
+            StoreError: The store cannot be used at the start, or jobs run in this process already.
         """
-        async with self._opened():
-            interrupted = await self._store.write(table.requeue_interrupted)
-            await self._runner.start()
-            await self._suspect(interrupted)
-            queued = await self._store.read(table.count_queued)
-            self._counts.clear()
-            for role, count in queued.items():
-                self._counts[role][JobStatus.QUEUED] = count
-            log.info("jobs.started", queued=sum(queued.values()), interrupted=len(interrupted))
-            for role in self._slots.limits:
-                self._look_at(role)
-            task_status.started()
-            await self._dispatcher.serve(self._runner)
+        self._stopping = started = False
+        delay = self._again_after
+        try:
+            while True:
+                opened = self._clock.monotonic()
+                try:
+                    async with self._opened():
+                        await self._take_up()
+                        self._trouble = ""
+                        if not started:
+                            task_status.started()
+                        started = True
+                        await self._dispatcher.serve(self._runner)
+                except StoreError as error:
+                    if not started:
+                        raise
+                    self._trouble = str(error)
+                if self._clock.monotonic() - opened > _SOUND:
+                    delay = self._again_after
+                log.error("jobs.store_failed", error=self._trouble, again_in=delay)
+                await anyio.sleep(delay)
+                delay = min(2.0 * delay, _LONGEST)
+        finally:
+            self._trouble = ""
+            with anyio.CancelScope(shield=True):
+                await self._store.close()
+            log.info("jobs.stopped")
 
     def set_roles(
         self, concurrency: Mapping[str, int], *, priority: Mapping[str, int] | None = None
@@ -307,23 +333,36 @@ class Jobs:
                 failed=counts[JobStatus.FAILED],
                 cancelled=counts[JobStatus.CANCELLED],
             )
-        return JobsSnapshot(roles)
+        return JobsSnapshot(roles, self._trouble)
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[None, None]:
-        self._stopping = False
+        """The store opened anew; left open afterwards, for a full disk can still be read."""
         await self._store.open()
         try:
             yield
-        finally:
+        except anyio.get_cancelled_exc_class():
             self._stopping = True
+            raise
+        finally:
             with anyio.CancelScope(shield=True):
                 await self._runner.stop(patience=self._patience)
                 with suppress(StoreError):
                     # What still runs at a start was running when a process died.
                     await self._store.write(table.requeue_interrupted)
-                await self._store.close()
-                log.info("jobs.stopped")
+
+    async def _take_up(self) -> None:
+        """Go on where the last process, or the last failure of the store, has left off."""
+        interrupted = await self._store.write(table.requeue_interrupted)
+        await self._runner.start()
+        await self._suspect(interrupted)
+        queued = await self._store.read(table.count_queued)
+        self._counts.clear()
+        for role, count in queued.items():
+            self._counts[role][JobStatus.QUEUED] = count
+        log.info("jobs.started", queued=sum(queued.values()), interrupted=len(interrupted))
+        for role in self._slots.limits:
+            self._look_at(role)
 
     async def _suspect(self, interrupted: Sequence[Casualty]) -> None:
         """Count the end of the process that was before this one, if it did not stop."""

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import anyio
 
-from supervisor.errors import JobCancelled
+from supervisor.errors import JobCancelled, JobStoreError
 from supervisor.jobs.answers import Answer, Answers, Owed, Record
 from supervisor.jobs.job import Job
 from supervisor.jobs.slots import Slots
+from supervisor.jobs.store import is_of_values
 from supervisor.messages import Deferral, JsonValue, Promise
 
 
@@ -127,7 +128,7 @@ class JobRun:
         self._recorder = recorder
         self._seat = seat
         self._over = False
-        self._failure: Exception | None = None
+        self._failure: JobStoreError | None = None
 
     @property
     def id(self) -> str:
@@ -165,7 +166,7 @@ class JobRun:
         return self._job.retries
 
     @property
-    def failure(self) -> Exception | None:
+    def failure(self) -> JobStoreError | None:
         """Why something could not be written down; what the handler made of it means nothing."""
         return self._failure
 
@@ -222,8 +223,15 @@ class JobRun:
             try:
                 await self._recorder.record(record)
             except Exception as error:
-                self._failure = error
-                raise
+                if is_of_values(error):
+                    raise
+                # Its first line only: a database's error goes on with the statement's values.
+                reason = str(error).partition("\n")[0]
+                self._failure = JobStoreError(
+                    f"an answer could not be written down: {type(error).__name__}: {reason}",
+                    hint="see that the job store is there, writable and not full",
+                )
+                raise self._failure from error
 
     @asynccontextmanager
     async def released(self) -> AsyncGenerator[None, None]:

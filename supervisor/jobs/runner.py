@@ -17,7 +17,7 @@ import anyio.lowlevel
 import structlog
 
 from supervisor.clock import Clock
-from supervisor.errors import StoreError, UnknownJob
+from supervisor.errors import JobStoreError, StoreError, UnknownJob
 from supervisor.jobs import table
 from supervisor.jobs.answers import Answers, Record
 from supervisor.jobs.engine import Engine
@@ -25,7 +25,14 @@ from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun, Recorder, Seat
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
-from supervisor.jobs.verdict import Crashed, Ending, Verdict, judge_error, judge_result
+from supervisor.jobs.verdict import (
+    Crashed,
+    Ending,
+    Verdict,
+    judge_error,
+    judge_result,
+    store_failure,
+)
 from supervisor.messages import JsonValue
 
 Execute = Callable[[JobRun], Awaitable[JsonValue]]
@@ -208,9 +215,10 @@ class Runner:
             # Nobody cancelled this task: the handler awaited something that was cancelled.
             return judge_error(error, crashes=grant.crashes)
         except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
-            if run.failure is not None:
-                # Not the role's fault: an answer could not be written down.
-                raise run.failure from error
+            failure = run.failure or store_failure(error)
+            if failure is not None:
+                # Not the role's fault: something could not be written down.
+                raise failure from error
             # A role that calls sys.exit must not take the whole team with it; and who really wants
             # the process to end sends a signal, which raises nothing here.
             return judge_error(error, crashes=grant.crashes)
@@ -274,7 +282,9 @@ class Runner:
             "jobs.run_failed", workflow=workflow_id, error=f"{type(error).__name__}: {reason}"
         )
         message = f"job {workflow_id} could not go on: {type(error).__name__}: {reason}"
-        self._on_failure(StoreError(message, hint="see that the job store is there and writable"))
+        self._on_failure(
+            JobStoreError(message, hint="see that the job store is there and writable")
+        )
 
     def _drop(self, workflow_id: str) -> None:
         live = self._live.pop(workflow_id)

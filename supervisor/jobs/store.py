@@ -19,10 +19,16 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from supervisor.clock import SystemClock
-from supervisor.errors import StoreError, SupervisorError
+from supervisor.errors import JobStoreError, StoreError, SupervisorError
 from supervisor.jobs.table import add_missing_columns, metadata
 from supervisor.jobs.turn import Turn
 from supervisor.sqlite import make_file
@@ -61,18 +67,19 @@ class Store:
         """The open database, for the job engine to keep its own tables in.
 
         Raises:
-            StoreError: It is not open.
+            JobStoreError: It is not open.
         """
         if self._database is None:
-            raise StoreError("the job store is not open", hint="it is open while the jobs run")
+            raise JobStoreError("the job store is not open", hint="it is open while the jobs run")
         return self._database
 
     async def open(self) -> None:
-        """Make what is missing and connect.
+        """Make what is missing and connect, anew where it is open.
 
         Raises:
-            StoreError: It cannot be used; says which file or server and why.
+            JobStoreError: It cannot be used; says which file or server and why.
         """
+        await self.close()
         self._readers = anyio.CapacityLimiter(_READERS)
         await anyio.to_thread.run_sync(self._open)
 
@@ -91,7 +98,7 @@ class Store:
             work: Gets a connection; reads only.
 
         Raises:
-            StoreError: The database failed.
+            JobStoreError: The database failed.
         """
         return await anyio.to_thread.run_sync(partial(self._read, work), limiter=self._readers)
 
@@ -104,7 +111,7 @@ class Store:
             work: Gets a connection in a transaction, perhaps together with others' changes.
 
         Raises:
-            StoreError: The database failed; the change was not made.
+            JobStoreError: The database failed; the change was not made.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._pending.append((work, future))
@@ -179,7 +186,9 @@ class Store:
     def _failure(self, error: SQLAlchemyError) -> StoreError:
         shown = self._url.render_as_string(hide_password=True)
         reason = getattr(error, "orig", None) or error
-        return StoreError(
+        # What a value is refused for does not pass: whoever wrote it has to know.
+        kind = StoreError if is_of_values(error) else JobStoreError
+        return kind(
             f"the job store {shown} failed: {reason}",
             hint="see that the database is there, writable and not full",
         )
@@ -187,6 +196,11 @@ class Store:
     def __repr__(self) -> str:
         shown = self._url.render_as_string(hide_password=True)
         return f"<Store {shown} pending={len(self._pending)}>"
+
+
+def is_of_values(error: Exception) -> bool:
+    """Whether a database has failed for what it was to hold, and would do so again."""
+    return isinstance(error, DataError | IntegrityError | ValueError | TypeError)
 
 
 def _attempt(work: Work[Any], connection: sa.Connection) -> Any:
@@ -219,7 +233,7 @@ def _make_file(path: Path) -> None:
     try:
         make_file(path)
     except OSError as error:
-        raise StoreError(
+        raise JobStoreError(
             f"the job store {path} cannot be opened: {error.strerror}",
             hint="name a file in a directory that this user may write to, in store.url",
         ) from error

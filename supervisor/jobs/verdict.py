@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from supervisor.errors import Draining, JobFailed, JobPoisoned, SupervisorError
+from supervisor.errors import Draining, JobFailed, JobPoisoned, JobStoreError, SupervisorError
 from supervisor.jobs.job import JobStatus
 
 MAX_CRASHES = 3
@@ -94,6 +94,11 @@ def judge_error(error: BaseException, *, crashes: int) -> Verdict:
         hint="its detail holds the traceback; retry it when the role is mended",
     )
     return Crashed(detail, judge_refusal(poisoned))
+
+
+def store_failure(error: BaseException) -> JobStoreError | None:
+    """What the jobs' own store has failed of, among what a run raised."""
+    return next((leaf for leaf in _leaves(error) if isinstance(leaf, JobStoreError)), None)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

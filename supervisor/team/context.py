@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from supervisor.broker.broker import Broker
 from supervisor.broker.patience import Patience
-from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable
+from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable, RequestError
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
 from supervisor.memory.words import Hit, Index
@@ -250,11 +250,15 @@ class JobContext:
         return await self._means.broker.ask(self._request(body, stream=False, deferred=deferral))
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
-        """Ask, and where the key is refused wait until it is mended: no job fails of that."""
+        """Ask, and wait while the key is refused or the ledger away: no job fails of that."""
         return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
 
-    def _say_that_it_waits(self, error: KeyUnusable) -> None:
-        _log.warning("team.job_waits_for_key", job=self.job_id, role=self.role, error=str(error))
+    def _say_that_it_waits(self, error: RequestError) -> None:
+        job, role, text = self.job_id, self.role, str(error)
+        if isinstance(error, KeyUnusable):
+            _log.warning("team.job_waits_for_key", job=job, role=role, error=text)
+        else:
+            _log.warning("team.job_waits_for_ledger", job=job, role=role, error=text)
 
     async def _charge(self, usage: Usage | None, model: str, *, asked: bool) -> None:
         """Count one answer; what came from the record was written down when it was asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -11,10 +12,12 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from supervisor.errors import StoreError
+from supervisor.errors import JobStoreError, StoreError
 from supervisor.messages import JsonValue
 
 _log = structlog.get_logger("supervisor.team")
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class RoleState(dict[str, JsonValue]):
@@ -54,6 +57,7 @@ class RoleState(dict[str, JsonValue]):
 
         Raises:
             StoreError: It holds something that is not JSON, or cannot be written.
+            JobStoreError: It cannot be written now: the disk is full, or fails.
         """
         async with self._lock:
             await self._save()
@@ -68,7 +72,9 @@ class RoleState(dict[str, JsonValue]):
         try:
             await anyio.to_thread.run_sync(_replace, self._file, text)
         except OSError as error:
-            raise StoreError(f"cannot write {self._file}: {error.strerror}") from error
+            # A disk is full for a while; what is not allowed stays so.
+            kind = JobStoreError if error.errno in _OF_THE_DISK else StoreError
+            raise kind(f"cannot write {self._file}: {error.strerror}") from error
         self._saved = text
 
 

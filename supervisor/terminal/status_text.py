@@ -53,6 +53,9 @@ def _head(report: Mapping[str, Any], painter: Painter) -> str:
     if pause.get("refusals"):
         text = f"the API refused {pause['refusals']} times in a row for quota; sending is held back"
         head += "\n" + painter.paint(text, Color.WARNING)
+    if report.get("jobs_trouble"):
+        text = f"no job runs until the store can be used again: {report['jobs_trouble']}"
+        head += "\n" + painter.paint(text, Color.BAD)
     return head
 
 

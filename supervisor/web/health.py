@@ -71,6 +71,8 @@ def health(
             for name, one in traffic.items()
             if name not in names
         },
+        # Not an illness of the whole: the gateway goes on.
+        "jobs_trouble": jobs.trouble,
         "restarts": sum(role.restarts for role in team.roles),
         "broken_plugins": [
             {"file": one.file, "line": one.line, "message": one.message} for one in team.broken

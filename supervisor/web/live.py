@@ -199,7 +199,9 @@ class Live:
             endings=await self._endings.at(
                 (jobs.roles, [one.job for one in schedules]) if schedules else None, now=now
             ),
-            trouble=self._jobs.trouble or self._money.trouble or self._endings.trouble,
+            trouble=(
+                jobs.trouble or self._jobs.trouble or self._money.trouble or self._endings.trouble
+            ),
         )
         shown = view(sources, now=self._clock.wall())
         if (kept := lasting(shown)) != self._shown:

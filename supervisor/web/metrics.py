@@ -82,6 +82,11 @@ def exposition(
         *_quota(broker.quota.windows),
         *_team(team),
         _jobs(jobs),
+        _gauge(
+            "jobs_up",
+            "1 while jobs are started, 0 while their store has failed.",
+            [Sample(not jobs.trouble)],
+        ),
     ]
     return "\n".join(line for metric in metrics for line in metric.lines()) + "\n"
 

@@ -9,8 +9,9 @@ import pytest
 
 from supervisor.broker.patience import Patience
 from supervisor.clock import LoopClock
-from supervisor.errors import KeyUnusable
+from supervisor.errors import KeyUnusable, LedgerUnavailable
 from tests.broker.desk import Desk, at_work, request
+from tests.broker.ledgers import FULL_DISK
 from tests.upstream.api import BAD_KEY, Answer, ScriptedApi, flat
 
 MINUTE = "100 requests / minute"
@@ -57,3 +58,29 @@ async def test_a_closed_model_is_no_matter_of_patience(virtual: LoopClock) -> No
         with pytest.raises(KeyUnusable):
             await patiently(desk, "a", told)
     assert told == []
+
+
+async def test_a_ledger_that_fails_is_waited_for(virtual: LoopClock) -> None:
+    """Ever more slowly: what could not be written down has used its place in the windows."""
+    told: list[str] = []
+    async with at_work(virtual, MINUTE) as desk:
+        desk.ledger.broken = FULL_DISK
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(patiently, desk, "a", told)
+            await anyio.sleep(130)
+            assert not desk.api.arrivals
+            assert desk.of().since_start.failed == 7
+            desk.ledger.broken = None
+        assert virtual.monotonic() < 130 + 32
+    assert (desk.api.names, told) == (["a"], ["a"])
+
+
+async def test_a_ledger_that_fails_is_told_at_once_to_who_has_no_patience(
+    virtual: LoopClock,
+) -> None:
+    """A caller learns that it was not sent, and when to try again."""
+    async with at_work(virtual, MINUTE) as desk:
+        desk.ledger.broken = FULL_DISK
+        with pytest.raises(LedgerUnavailable, match="disk is full") as refused:
+            await desk.broker.ask(request("a"))
+    assert (refused.value.status, refused.value.retry_after) == (503, 5.0)

@@ -22,10 +22,16 @@ async def echo(run: JobRun) -> JsonValue:
 
 
 class Team:
-    """Executes jobs with one handler a role, and opens `Jobs` on one database again and again."""
+    """Executes jobs with one handler a role, and opens `Jobs` on one database again and again.
+
+    Attributes:
+        asked: What was really asked.
+        again_after: Seconds before a store that has failed is opened again.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.again_after = 0.05
         self.asked: list[str] = []
         self._handlers: dict[str, Handler] = {}
         self._concurrency: dict[str, int] = {}
@@ -77,6 +83,7 @@ class Team:
             clock=SystemClock(),
             patience=2,
             look_every=look_every,
+            again_after=self.again_after,
         )
         jobs.set_roles(self._concurrency)
         return jobs
