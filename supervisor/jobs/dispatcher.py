@@ -66,6 +66,11 @@ class Dispatcher:
         self._to_look_at.add(role)
         self._wake.set()
 
+    def passed(self, job_id: str) -> None:
+        """A job got further, has ended, or was cancelled: no suspect any more."""
+        if self.suspects.passed(job_id):
+            self._look_at_all()
+
     def fail(self, error: StoreError) -> None:
         """Make `serve` raise this: jobs cannot be started or carried on."""
         self._failures.append(error)
@@ -122,7 +127,12 @@ class Dispatcher:
         return claimed
 
     async def _woken(self) -> None:
-        with anyio.move_on_after(self._look_every) as waited:
+        patience = min(self._look_every, self.suspects.next_turn(self._clock.monotonic()))
+        with anyio.move_on_after(patience) as waited:
             await self._wake.wait()
         if waited.cancelled_caught:
-            self._to_look_at.update(self._slots.limits)
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        self._to_look_at.update(self._slots.limits)
+        self._wake.set()

@@ -22,7 +22,6 @@ from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
 from supervisor.jobs.suspects import Casualty, Suspects, judge_deaths
 from supervisor.jobs.timetable import Timetable
-from supervisor.jobs.verdict import MAX_CRASHES
 from supervisor.messages import Cost, JsonValue
 
 log = structlog.get_logger("supervisor.jobs")
@@ -86,6 +85,7 @@ class Jobs:
             on_end=self._ended,
             on_failure=self._dispatcher.fail,
         )
+        self._runner.on_record = self._dispatcher.passed
         self._counts: defaultdict[str, Counter[JobStatus]] = defaultdict(Counter)
         self._waiters: defaultdict[str, set[anyio.Event]] = defaultdict(set)
         self._stopping = False
@@ -258,7 +258,7 @@ class Jobs:
             self._counts[cancelled.role][cancelled.before] -= 1
             self._counts[cancelled.role][JobStatus.CANCELLED] += 1
             self._runner.cancel(cancelled.id, retries=cancelled.retries)
-            self._dispatcher.suspects.ended(cancelled.id)
+            self._dispatcher.passed(cancelled.id)
             self._tell(cancelled.id)
         return await self.get(job_id)
 
@@ -372,8 +372,8 @@ class Jobs:
         findings = judge_deaths(list(zip(died, reached, strict=True)))
         now = self._clock.wall()
         await self._store.write(partial(table.record_deaths, findings=findings, now=now))
-        known = await self._store.read(partial(table.select_suspects, deaths=MAX_CRASHES - 1))
-        self._dispatcher.suspects = Suspects(findings, known)
+        suspects = await self._store.read(table.select_suspects)
+        self._dispatcher.suspects = Suspects(suspects, since=self._clock.monotonic())
         for one, finding in zip(died, findings, strict=True):
             if finding.ending is not None:
                 log.error("jobs.job_ended_process", job=finding.id, role=finding.role)
@@ -389,7 +389,7 @@ class Jobs:
     def _ended(self, job: Job) -> None:
         self._counts[job.role][JobStatus.RUNNING] -= 1
         self._counts[job.role][job.status] += 1
-        self._dispatcher.suspects.ended(job.id)
+        self._dispatcher.passed(job.id)
         self._tell(job.id)
 
     def _tell(self, job_id: str) -> None:

@@ -120,13 +120,23 @@ class JobRun:
         answers: What earlier runs have recorded.
         recorder: Where new answers are written down.
         seat: Its hold on a slot.
+        on_record: Called when an answer has been written down.
     """
 
-    def __init__(self, job: Job, *, answers: Answers, recorder: Recorder, seat: Seat) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        answers: Answers,
+        recorder: Recorder,
+        seat: Seat,
+        on_record: Callable[[], None],
+    ) -> None:
         self._job = job
         self._answers = answers
         self._recorder = recorder
         self._seat = seat
+        self._on_record = on_record
         self._over = False
         self._failure: JobStoreError | None = None
 
@@ -232,6 +242,7 @@ class JobRun:
                     hint="see that the job store is there, writable and not full",
                 )
                 raise self._failure from error
+        self._on_record()
 
     @asynccontextmanager
     async def released(self) -> AsyncGenerator[None, None]:

@@ -71,7 +71,12 @@ class Runner:
         on_end: Called with each job whose end has been written down by this.
         on_failure: Called when a job cannot go on for a reason that is neither its own nor its
             role's. It stays as it is, and goes on after the next start.
+
+    Attributes:
+        on_record: Called with the id of each job that got further by an answer.
     """
+
+    on_record: Callable[[str], None]
 
     def __init__(
         self,
@@ -206,7 +211,13 @@ class Runner:
     async def _run_once(
         self, grant: _Grant, *, records: list[Record], recorder: Recorder, live: _Live
     ) -> Verdict:
-        run = JobRun(grant.job, answers=Answers(records), recorder=recorder, seat=grant.seat)
+        run = JobRun(
+            grant.job,
+            answers=Answers(records),
+            recorder=recorder,
+            seat=grant.seat,
+            on_record=partial(self.on_record, grant.job.id),
+        )
         try:
             return judge_result(await self._execute(run))
         except asyncio.CancelledError as error:

@@ -2,7 +2,9 @@
 
 A handler can end the whole process: `os._exit`, a crash in C, all memory used up. Nobody is left to
 say who did it, and an operator's `kill -9` looks the same. But whoever ends the process does so at
-the same place each time, while others get further between two ends, if only by one answer.
+the same place each time, while others get further between two ends, if only by one answer. And no
+process ends before who ends it has started: so a suspect starts later than the others, and ever
+later. Where kills come often from outside, one of them comes before, and says nothing of it.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from supervisor.jobs.verdict import MAX_CRASHES, Ending, judge_refusal
 
 TURN = 60.0
 """Seconds after which the next suspect may start beside one that still runs."""
-
-_SUSPECT = MAX_CRASHES - 1
+FIRST_DELAY = 2.0
+"""Seconds of others' work before a suspect starts; four times as many after each death alone."""
+SUSPECT = MAX_CRASHES - 1
+"""Deaths in a row that make a suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Casualty:
     @property
     def suspect(self) -> bool:
         """Whether it ran as one of those that run one at a time."""
-        return self.deaths >= _SUSPECT
+        return self.deaths >= SUSPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,21 @@ class Finding:
     ending: Ending | None
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A queued job that may be what ends the process.
+
+    Attributes:
+        id: The job's id.
+        role: Its role.
+        alone: See `Casualty`.
+    """
+
+    id: str
+    role: str
+    alone: int
+
+
 def judge_deaths(casualties: Sequence[tuple[Casualty, int]]) -> list[Finding]:
     """The process has ended while jobs ran.
 
@@ -88,22 +107,18 @@ def judge_deaths(casualties: Sequence[tuple[Casualty, int]]) -> list[Finding]:
 
 
 class Suspects:
-    """The jobs that start one at a time, all roles' together.
+    """The jobs that start one at a time, all roles' together, each some time after the others.
 
     Args:
-        findings: What the last end of the process has come to.
-        known: Other suspects, id and role, that did not run at that time.
+        suspects: All that are queued.
+        since: Monotonic seconds at which the process began to work.
     """
 
-    def __init__(
-        self, findings: Iterable[Finding] = (), known: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        self._roles = dict(known)
-        for finding in findings:
-            if finding.ending is None and finding.deaths >= _SUSPECT:
-                self._roles[finding.id] = finding.role
+    def __init__(self, suspects: Iterable[Suspect] = (), *, since: float = 0.0) -> None:
+        self._waiting = {suspect.id: suspect for suspect in suspects}
+        self._since = since
         self._on_trial = ""
-        self._since = 0.0
+        self._tried_at = 0.0
 
     def held(self, role: str, now: float) -> list[str]:
         """Which jobs of a role may not start now.
@@ -112,20 +127,35 @@ class Suspects:
             role: The role.
             now: Monotonic seconds.
         """
-        ids = [job for job, its_role in self._roles.items() if its_role == role]
-        busy = self._on_trial and now - self._since < TURN
-        return ids if busy else ids[1:]
+        own = [one for one in self._waiting.values() if one.role == role]
+        due = [one for one in own if self._turn(one, now) <= now]
+        return [one.id for one in own if one not in due[:1]]
+
+    def next_turn(self, now: float) -> float:
+        """Seconds until the next one may start, infinity when that hangs on an event."""
+        turns = [self._turn(one, now) - now for one in self._waiting.values()]
+        return min((turn for turn in turns if turn > 0), default=float("inf"))
 
     def started(self, job_id: str, now: float) -> None:
         """A job has started, at this many monotonic seconds."""
-        if self._roles.pop(job_id, None) is not None:
-            self._on_trial, self._since = job_id, now
+        if self._waiting.pop(job_id, None) is not None:
+            self._on_trial, self._tried_at = job_id, now
 
-    def ended(self, job_id: str) -> None:
-        """A job has ended, or was cancelled."""
-        self._roles.pop(job_id, None)
-        if job_id == self._on_trial:
+    def passed(self, job_id: str) -> bool:
+        """A job got further, has ended, or was cancelled.
+
+        Returns:
+            Whether others may start now that were held back.
+        """
+        tried = job_id == self._on_trial
+        if tried:
             self._on_trial = ""
+        return self._waiting.pop(job_id, None) is not None or tried
+
+    def _turn(self, one: Suspect, now: float) -> float:
+        """Monotonic seconds from which one may start."""
+        delay = FIRST_DELAY * 4.0 ** min(one.alone, MAX_CRASHES - 1)
+        return max(self._since + delay, self._tried_at + TURN if self._on_trial else now)
 
 
 def _poisoned() -> Ending:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from supervisor.errors import UnknownJob
 from supervisor.jobs.job import POISONED, Job, JobStatus
-from supervisor.jobs.suspects import Casualty, Finding
+from supervisor.jobs.suspects import SUSPECT, Casualty, Finding, Suspect
 from supervisor.jobs.verdict import Ending
 from supervisor.messages import Cost
 
@@ -177,11 +177,7 @@ def requeue_interrupted(connection: sa.Connection) -> list[Casualty]:
 
 
 def record_deaths(connection: sa.Connection, findings: Sequence[Finding], *, now: float) -> None:
-    """Write down what an end of the process has come to; it clears those that did not run then."""
-    if findings:
-        ran = [finding.id for finding in findings]
-        spared = jobs.c.deaths > 0, jobs.c.status == JobStatus.QUEUED, jobs.c.id.not_in(ran)
-        connection.execute(sa.update(jobs).where(*spared).values(deaths=0, alone=0))
+    """Write down what an end of the process has come to."""
     for finding in findings:
         connection.execute(
             sa.update(jobs)
@@ -192,12 +188,12 @@ def record_deaths(connection: sa.Connection, findings: Sequence[Finding], *, now
             end(connection, finding.id, finding.ending, now=now)
 
 
-def select_suspects(connection: sa.Connection, *, deaths: int) -> list[tuple[str, str]]:
-    """Ids and roles of the queued jobs with so many deaths in a row."""
-    statement = sa.select(jobs.c.id, jobs.c.role).where(
-        jobs.c.status == JobStatus.QUEUED, jobs.c.deaths >= deaths
+def select_suspects(connection: sa.Connection) -> list[Suspect]:
+    """The queued jobs that may be what ends the process, the oldest first."""
+    statement = sa.select(jobs.c.id, jobs.c.role, jobs.c.alone).where(
+        jobs.c.status == JobStatus.QUEUED, jobs.c.deaths >= SUSPECT
     )
-    return [(job_id, role) for job_id, role in connection.execute(statement)]
+    return [Suspect(*row) for row in connection.execute(statement.order_by(jobs.c.seq))]
 
 
 def claim(  # noqa: PLR0913 - one statement's conditions

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from random import Random
+
 import anyio
 import pytest
 
 from supervisor.jobs import JobRun
-from supervisor.jobs.suspects import TURN, Casualty, Finding, Suspects, judge_deaths
+from supervisor.jobs.suspects import (
+    FIRST_DELAY,
+    TURN,
+    Casualty,
+    Suspect,
+    Suspects,
+    judge_deaths,
+)
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
 
@@ -37,21 +47,131 @@ def test_only_a_lone_suspect_is_set_aside() -> None:
 
 
 def test_suspects_have_turns() -> None:
-    """One starts at a time, over all roles; the next when it has ended, or after its turn."""
-    suspects = Suspects([Finding("a", "x", 2, 0, 0, None)], [("b", "x"), ("c", "y")])
-    assert sorted([*suspects.held("x", 0.0), *suspects.held("y", 0.0)]) == ["a"]
-    suspects.started("b", 0.0)
-    suspects.started("other", 1.0)
-    assert (suspects.held("x", 1.0), suspects.held("y", 1.0)) == (["a"], ["c"])
-    assert (suspects.held("x", TURN), suspects.held("y", TURN)) == ([], [])
-    suspects.ended("a")
-    suspects.ended("b")
-    assert (suspects.held("x", 1.0), suspects.held("y", 1.0)) == ([], [])
+    """One starts at a time, over all roles; the next when it got further, or after its turn."""
+    suspects = Suspects([Suspect("a", "x", 0), Suspect("b", "x", 0), Suspect("c", "y", 0)])
+    begun = FIRST_DELAY
+    assert (suspects.held("x", begun), suspects.held("y", begun)) == (["b"], [])
+    suspects.started("a", begun)
+    suspects.started("other", begun)
+    assert (suspects.held("x", begun), suspects.held("y", begun)) == (["b"], ["c"])
+    assert suspects.next_turn(begun) == TURN
+    assert (suspects.held("x", begun + TURN), suspects.held("y", begun + TURN)) == ([], [])
+    assert not suspects.passed("other")
+    assert suspects.passed("a")
+    assert suspects.passed("b")
+    assert (suspects.held("x", begun), suspects.held("y", begun)) == ([], [])
+    assert suspects.next_turn(begun) == float("inf")
+
+
+def test_a_suspect_starts_ever_later() -> None:
+    """Others work before, so that an end of the process by somebody else comes before it starts."""
+    for alone, delay in enumerate([2.0, 8.0, 32.0, 32.0]):
+        suspects = Suspects([Suspect("a", "x", alone)], since=100.0)
+        assert suspects.next_turn(100.0) == delay
+        assert suspects.held("x", 99.9 + delay) == ["a"]
+        assert suspects.held("x", 100.0 + delay) == []
+
+
+@dataclass
+class World:
+    """Jobs of five asks, some of which end the process, and ends that come from outside.
+
+    Attributes:
+        killers: Which of the jobs end the process, a second after their start.
+        rows: What is on record of each job that is not done.
+        asks: Seconds to each answer.
+        condemned: Those that were set aside.
+    """
+
+    killers: frozenset[str]
+    rows: dict[str, Casualty]
+    asks: float = 0.5
+    condemned: set[str] = field(default_factory=set[str])
+
+    def live(self, longest: float) -> None:
+        """One process's life, and what the next one makes of its end."""
+        suspects = Suspects(
+            Suspect(one.id, "x", one.alone) for one in self.rows.values() if one.suspect
+        )
+        now, reached = 0.0, {name: one.reached for name, one in self.rows.items()}
+        running: dict[str, float] = {}
+        while now < longest and self.rows:
+            held = suspects.held("x", now)
+            for name in [name for name in self.rows if name not in held and name not in running]:
+                if len(running) < 5:
+                    running[name] = now
+                    suspects.started(name, now)
+            now += 0.25
+            if any(now >= running[name] + 1.0 for name in running if name in self.killers):
+                break
+            for name in [name for name in running if name not in self.killers]:
+                self._answer(name, running, suspects, reached=reached, now=now)
+        self._judge([(self.rows[name], reached[name]) for name in running])
+
+    def _answer(
+        self,
+        name: str,
+        running: dict[str, float],
+        suspects: Suspects,
+        *,
+        reached: dict[str, int],
+        now: float,
+    ) -> None:
+        if now < running[name] + self.asks:
+            return
+        reached[name] += 1
+        running[name] = now
+        suspects.passed(name)
+        if reached[name] >= 5:
+            del running[name], self.rows[name]
+
+    def _judge(self, casualties: list[tuple[Casualty, int]]) -> None:
+        for found in judge_deaths(casualties):
+            row = self.rows.pop(found.id)
+            if found.ending is None:
+                self.rows[found.id] = replace(
+                    row, deaths=found.deaths, alone=found.alone, reached=found.reached
+                )
+            else:
+                self.condemned.add(found.id)
+        self.rows = dict(sorted(self.rows.items()))
+
+
+def world(*, jobs: int, killers: int = 0, asks: float = 0.5) -> World:
+    """Jobs of which the first few kill."""
+    names = [f"{number:03}" for number in range(jobs)]
+    return World(frozenset(names[:killers]), {name: casualty(name) for name in names}, asks)
+
+
+@pytest.mark.parametrize("asks", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("longest", [1.0, 4.0, 20.0])
+def test_kills_from_outside_condemn_nobody(longest: float, asks: float) -> None:
+    """However fast they come: two hundred of them set none of three hundred jobs aside."""
+    for seed in range(3):
+        dice, killed = Random(seed), world(jobs=300, asks=asks)
+        for _ in range(200):
+            killed.live(dice.uniform(0.0, longest))
+        assert killed.condemned == set()
+
+
+@pytest.mark.parametrize("killers", [1, 2, 7])
+def test_who_kills_is_condemned_and_nobody_else(killers: int) -> None:
+    """Also several beside each other and in one role; all others are done in the end."""
+    killed = world(jobs=20, killers=killers)
+    lives = 0
+    while killed.rows:
+        killed.live(600.0)
+        lives += 1
+    assert killed.condemned == killed.killers
+    assert lives <= 5 * killers + 1
 
 
 @pytest.mark.slow
-async def test_who_ends_the_process_is_set_aside(sqlite_team: Team) -> None:
+async def test_who_ends_the_process_is_set_aside(
+    sqlite_team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three deaths with it at work set a job aside; others go on, and a retry is a new try."""
+    monkeypatch.setattr("supervisor.jobs.suspects.FIRST_DELAY", 0.01)
     team, at_work = sqlite_team, 0
 
     async def handle(run: JobRun) -> JsonValue:
