@@ -49,7 +49,10 @@ class Quota:
         self.budgets = budgets
         requests = [limit for limit in limits if limit.unit == "requests"]
         self._logs = [RequestWindow(limit, jitter) for limit in requests]
-        self._requests = [Room(log, now) for log in self._logs]
+        slowest = min((log.amount / log.span for log in self._logs), default=0.0)
+        self._requests = [
+            Room(log, now, idle=log.amount - slowest * log.span) for log in self._logs
+        ]
         self._tokens = [
             Room(TokenWindow(limit, jitter), now) for limit in limits if limit.unit == "tokens"
         ]

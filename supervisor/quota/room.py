@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from supervisor.quota.window import Window
 
@@ -36,6 +37,8 @@ _REVIEWS = 400
 """How often in a window the bounds of its reserves are adapted."""
 _LARGEST_FLOOR = 0.1
 """The floor is at most this part of the window."""
+_FREE_FLOOR = 0.05
+"""… and this part of it where a slower window leaves as much unused anyway."""
 _FLOOR = 2.0
 """… but at least this many requests, so that a quiet class is not forgotten."""
 
@@ -65,6 +68,8 @@ class Room:
     Args:
         window: The exact log.
         now: Monotonic seconds of the start.
+        idle: Units that a slower window leaves unused in this one in the long run: to keep so many
+            free costs nothing.
 
     Attributes:
         window: The log.
@@ -74,6 +79,7 @@ class Room:
     __slots__ = (
         "_free",
         "_history_from",
+        "_idle",
         "_owed_at",
         "_owed_to",
         "_reserves",
@@ -84,8 +90,9 @@ class Room:
         "window",
     )
 
-    def __init__(self, window: Window, now: float) -> None:
+    def __init__(self, window: Window, now: float, *, idle: float = 0.0) -> None:
         self.window = window
+        self._idle = idle
         self.counts_requests = window.limit.unit == "requests"
         self._reserves: dict[int, Reserve] = {}
         self._free = float(window.amount)
@@ -129,7 +136,8 @@ class Room:
         for reserve in self._reserves.values():
             held = reserve.held
             if held > free or held > reserve.wanted:
-                reserve.held = held = max(0.0, min(max(reserve.wanted, self._unit), free))
+                most = max(self._whole(reserve), self._unit)
+                reserve.held = held = max(0.0, min(most, held, free))
             free -= held
         self._free = free if free > 0 else 0.0
 
@@ -142,7 +150,7 @@ class Room:
         reserve = self._reserves.get(owner)
         if reserve is None or self._free <= 0 or self._owed_to not in (None, owner):
             return
-        lacks = max(reserve.wanted, self._unit) - reserve.held
+        lacks = max(self._whole(reserve), self._unit) - reserve.held
         if lacks > 0 and self.window.used_by(owner) < reserve.share:
             self._give(reserve, lacks)
 
@@ -170,6 +178,7 @@ class Room:
             return
         weight = min(1.0, elapsed / (_MEMORY * self.window.span))
         floor = min(_FLOOR * self._unit, _LARGEST_FLOOR * self.window.amount)
+        floor = max(floor, min(self._idle, _FREE_FLOOR * self.window.amount))
         for owner, reserve in self._reserves.items():
             reserve.usual += weight * (self.window.used_by(owner) - reserve.usual)
             reserve.most = min(reserve.share, max(_OWN_PART * reserve.usual, floor))
@@ -208,16 +217,21 @@ class Room:
         self._free = 0.0
 
     def fill(self, owner: int) -> None:
-        """Fill the reserve of `owner` from what is unspoken for.
+        """Fill the reserve of `owner` from what is unspoken for."""
+        reserve = self._reserves.get(owner)
+        if reserve is None or self._free <= 0:
+            return
+        lacks = self._whole(reserve) - reserve.held
+        if lacks > 0:
+            self._give(reserve, lacks)
+
+    def _whole(self, reserve: Reserve) -> float:
+        """What a reserve should hold, in whole units as far as it may hold any.
 
         A part of a unit would be of no use to its class, and would make the unit useless to all.
         """
-        reserve = self._reserves.get(owner)
-        if reserve is None or reserve.held >= reserve.wanted or self._free <= 0:
-            return
-        target = reserve.wanted - reserve.wanted % self._unit
-        if target > reserve.held:
-            self._give(reserve, target - reserve.held)
+        unit = self._unit
+        return min(ceil(reserve.wanted / unit) * unit, reserve.most - reserve.most % unit)
 
     def save(self) -> None:
         """Keep all that is unspoken for until the next round: a larger request waits for it."""

@@ -207,3 +207,15 @@ def test_a_reserve_of_less_than_one_request_stands_in_nobodys_way() -> None:
     one.fill(0)
     assert one.available(0) >= 1
     assert one.available(1) >= 1
+
+
+def test_a_reserve_holds_whole_requests() -> None:
+    """One that wants a little less than two holds two: a part of one would be of no use."""
+    one, _ = room(20, a=0.1)
+    one.open(0.0)
+    one.fill(0)
+    one.took(0, 1)
+    one.found(0, 1, ready=True)
+    one.open(0.1)
+    one.fill(0)
+    assert held(one)[0] == 2.0
