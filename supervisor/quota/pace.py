@@ -30,6 +30,8 @@ _SMALL = 0.02
 """A backlog of this part of the window is small, even when nothing is free at the moment."""
 _SURGE = 0.05
 """So much more backlog than at the last plan, as a part of the window, calls for a new one."""
+_GLIMPSE = 0.02
+"""What came in less than this part of the window is taken to be all that came in so much of it."""
 _GRID = tuple(step / 24 for step in range(1, 25))
 _LEAST = 0.02
 """Slowest pace, as a part of the sustainable rate: the last class never stops altogether."""
@@ -79,10 +81,12 @@ class Demand:
         self.arrived = 0
         self._lately += (1.0 - exp(-10.0 * elapsed / period)) * (rate - self._lately)
         self._long_run += (1.0 - exp(-2.0 * elapsed / period)) * (rate - self._long_run)
-        # An average that starts at nothing is too low until it has seen enough.
+        # An average that starts at nothing is too low until it has seen enough; and what came in
+        # the first moments says little of the rest.
         self._seen += elapsed
+        seen = max(self._seen, _GLIMPSE * period)
         self.lately = self._lately
-        self.long_run = self._long_run / (1.0 - exp(-2.0 * self._seen / period))
+        self.long_run = self._long_run / (1.0 - exp(-2.0 * seen / period))
 
 
 class Pace:

@@ -71,6 +71,16 @@ def test_the_long_run_is_true_from_the_start() -> None:
     assert demand.long_run == pytest.approx(2.0)
 
 
+def test_the_first_moments_say_little_of_the_long_run() -> None:
+    """Ten requests at the start of an hour are not taken for ten every nine seconds of it."""
+    demand = urgent()
+    demand.arrived = 10
+    demand.fold(9.0, 3600.0)
+    assert demand.long_run * 3600.0 <= 520.0
+    demand.fold(63.0, 3600.0)
+    assert demand.long_run * 3600.0 == pytest.approx(500.0, rel=0.05)
+
+
 def test_a_burst_counts_lately_and_is_forgotten_sooner() -> None:
     """Lately follows a burst within a window; the long run keeps more of it after one."""
     demand = urgent()
