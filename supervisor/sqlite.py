@@ -1,11 +1,25 @@
-"""Opens SQLite files that only their owner can read: ledger, lock, jobs and index are such."""
+"""Opens SQLite files that only their owner can read: ledger, lock, jobs and index are such.
+
+A file that is removed lives on for whoever has it open, and is lost when they end. So whoever keeps
+one open looks now and then whether it is still the one at its path (`are_there`), and writes what
+vanished anew (`write_anew`).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+
+Inode = tuple[int, int]
+"""Which file it is, whatever its name: its device, and its number there."""
+Files = Mapping[Path, Inode]
+"""What a database consists of."""
+
+_BESIDE = ("-wal", "-shm")
+"""Ends of the names of a database's log and of the log's index."""
 
 
 def make_file(path: Path) -> Path:
@@ -58,3 +72,93 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def inode(path: Path) -> Inode | None:
+    """Tell which file is at a path; None where there is none.
+
+    Raises:
+        OSError: It cannot be told.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def files_of(path: Path) -> Files:
+    """The files of a database that is open: itself, its log, and the log's index.
+
+    They stay the same for as long as it is open: SQLite makes the log with the first connection,
+    and removes it with the last one.
+
+    Args:
+        path: The file. A relative one goes with the working directory, wherever that is moved.
+
+    Raises:
+        OSError: It cannot be told.
+    """
+    paths = (path, *_beside(path))
+    return {one: found for one in paths if (found := inode(one)) is not None}
+
+
+def are_there(files: Files) -> bool:
+    """Whether these are still the files at their paths; takes some microseconds.
+
+    Where it cannot be told, as in a folder that was closed to us, nobody can have put others there.
+    """
+    try:
+        return all(inode(path) == file for path, file in files.items())
+    except OSError:
+        return True
+
+
+def write_anew(connection: sqlite3.Connection, path: Path) -> None:
+    """Write an open database to its path again, from where it, or a part of it, has vanished.
+
+    An open connection still has all of it, committed to the log or not yet merged. Nobody ever sees
+    half a file. To be called while nothing is written by any connection of this process; they
+    all are to be closed afterwards and opened anew, for they have the old files open. Closing them
+    removes nothing: SQLite sees that the database was moved.
+
+    Args:
+        connection: One of the open connections, in no transaction.
+        path: The file; what is there now is replaced. Its folder is made, where it is missing.
+
+    Raises:
+        sqlite3.Error: It cannot be read or written.
+        OSError: It cannot be made; nothing has changed then.
+    """
+    draft = path.with_name(f"{path.name}-new")
+    draft.unlink(missing_ok=True)
+    try:
+        target = sqlite3.connect(make_file(draft), isolation_level=None)
+        try:
+            connection.backup(target)
+        finally:
+            target.close()
+        clear_beside(path, files_of(path))
+        draft.replace(path)
+    except (OSError, sqlite3.Error):
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def clear_beside(path: Path, files: Files) -> None:
+    """Remove a database's log, and the log's index: they would be taken for the next one's.
+
+    Args:
+        path: The database.
+        files: What it consisted of; others at their paths are left alone.
+
+    Raises:
+        OSError: They cannot be removed.
+    """
+    for one in _beside(path):
+        if one in files and inode(one) == files[one]:
+            one.unlink()
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}{end}") for end in _BESIDE]

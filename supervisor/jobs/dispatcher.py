@@ -84,6 +84,7 @@ class Dispatcher:
         """
         self._failures.clear()
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_store)
             while not self._failures:
                 self._wake = anyio.Event()
                 for role in self._due():
@@ -95,6 +96,9 @@ class Dispatcher:
                 await self._woken()
             tasks.cancel_scope.cancel()
         raise self._failures[0]
+
+    async def _watch_store(self) -> None:
+        self.fail(await self._store.lost())
 
     def _due(self) -> list[str]:
         # Forgotten before the look, so that what happens during it is not forgotten with it.

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import (
     ArgumentError,
@@ -31,7 +32,17 @@ from supervisor.clock import SystemClock
 from supervisor.errors import JobStoreError, StoreError, SupervisorError
 from supervisor.jobs.table import add_missing_columns, metadata
 from supervisor.jobs.turn import Turn
-from supervisor.sqlite import make_file
+from supervisor.sqlite import (
+    Files,
+    are_there,
+    clear_beside,
+    files_of,
+    inode,
+    make_file,
+    write_anew,
+)
+
+log = structlog.get_logger("supervisor.jobs")
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -41,6 +52,8 @@ _BATCH = 200
 _READERS = 4
 # For our readers and our writer, and as many again for the engine.
 _CONNECTIONS = 10
+_LOOK = 1.0
+"""Seconds between two looks whether the files are still there."""
 _FIRST_SQLITE_WITH_SUBSEC = (3, 42, 0)
 _EXPECTED = 'expected "sqlite:///PATH" or "postgresql://USER@HOST/DATABASE"'
 
@@ -58,6 +71,8 @@ class Store:
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
         self._database: sa.Engine | None = None
+        self._files: Files = {}
+        self._opening: anyio.Event | None = None
         self._readers = anyio.CapacityLimiter(_READERS)
         self._pending: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._committer: asyncio.Task[None] | None = None
@@ -79,17 +94,35 @@ class Store:
         Raises:
             JobStoreError: It cannot be used; says which file or server and why.
         """
-        await self.close()
-        self._readers = anyio.CapacityLimiter(_READERS)
-        await anyio.to_thread.run_sync(self._open)
+        self._opening = anyio.Event()
+        try:
+            await self.close()
+            self._readers = anyio.CapacityLimiter(_READERS)
+            await anyio.to_thread.run_sync(self._open)
+        finally:
+            self._opening.set()
+
+    async def lost(self) -> JobStoreError:
+        """Wait until its files were removed or replaced; a server has none.
+
+        Returns:
+            What to say: whoever has them open has to close and open it.
+        """
+        # Whoever removes them does not tell.
+        while await anyio.to_thread.run_sync(are_there, self._files):  # noqa: ASYNC110
+            await anyio.sleep(_LOOK)
+        return JobStoreError(
+            f"the files of the job store {self._url.database} were removed or replaced",
+            hint="what is known is written there anew",
+        )
 
     async def close(self) -> None:
-        """Finish what was begun and disconnect."""
+        """Finish what was begun and disconnect; files that have vanished are written anew."""
         if self._committer is not None:
             await asyncio.wait([self._committer])
         database, self._database = self._database, None
         if database is not None:
-            await anyio.to_thread.run_sync(database.dispose)
+            await anyio.to_thread.run_sync(self._close, database)
 
     async def read(self, work: Work[T]) -> T:
         """Run a query on a thread.
@@ -100,6 +133,8 @@ class Store:
         Raises:
             JobStoreError: The database failed.
         """
+        if self._opening is not None:
+            await self._opening.wait()
         return await anyio.to_thread.run_sync(partial(self._read, work), limiter=self._readers)
 
     async def write(self, work: Work[T]) -> T:
@@ -113,6 +148,8 @@ class Store:
         Raises:
             JobStoreError: The database failed; the change was not made.
         """
+        if self._opening is not None:
+            await self._opening.wait()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._pending.append((work, future))
         if self._committer is None or self._committer.done():
@@ -172,6 +209,7 @@ class Store:
             connect_args={} if is_server else {"factory": turn.connection},
         )
         if not is_server:
+            event.listen(database, "do_connect", self._refuse_new)
             event.listen(database, "connect", _prepare_sqlite)
             turn.apply(database)
         try:
@@ -181,7 +219,37 @@ class Store:
         except SQLAlchemyError as error:
             database.dispose()
             raise self._failure(error) from error
+        self._files = {} if is_server else files_of(Path(str(self._url.database)))
         self._database = database
+
+    def _close(self, database: sa.Engine) -> None:
+        try:
+            if not are_there(self._files):
+                self._rescue(database)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            log.error("jobs.rescue_failed", path=self._url.database, error=str(error))
+        finally:
+            self._files = {}
+            database.dispose()
+
+    def _rescue(self, database: sa.Engine) -> None:
+        """What is open has all of it still; where somebody put another file that one counts."""
+        path = Path(str(self._url.database))
+        if inode(path) not in {None, self._files[path]}:
+            # The log is the old file's; the new one would take it for its own.
+            clear_beside(path, self._files)
+            log.error("jobs.store_replaced", path=str(path))
+            return
+        with database.connect() as connection:
+            opened = connection.connection.driver_connection
+            assert isinstance(opened, sqlite3.Connection)
+            write_anew(opened, path)
+        log.warning("jobs.store_rescued", path=str(path))
+
+    def _refuse_new(self, *_: object) -> None:
+        """A connection that is opened now would make an empty file where the old one was."""
+        if not are_there(self._files):
+            raise sqlite3.OperationalError("its files were removed")
 
     def _failure(self, error: SQLAlchemyError) -> StoreError:
         shown = self._url.render_as_string(hide_password=True)

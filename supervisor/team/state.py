@@ -67,7 +67,7 @@ class RoleState(dict[str, JsonValue]):
             text = json.dumps(self, sort_keys=True)
         except (TypeError, ValueError) as error:
             raise StoreError(f"a role's state must be JSON: {error}") from error
-        if text == self._saved or self._file is None:
+        if self._file is None or (text == self._saved and await anyio.Path(self._file).exists()):
             return
         try:
             await anyio.to_thread.run_sync(_replace, self._file, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
@@ -10,11 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError, UnknownJob
-from supervisor.jobs import table
+from supervisor.jobs import JobRun, JobStatus, table
 from supervisor.jobs.store import Store
-from supervisor.messages import Cost
+from supervisor.messages import Cost, JsonValue
+from tests.jobs.team import Team
 
 
 @pytest.fixture
@@ -202,3 +205,54 @@ async def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Pat
 
 def _drop(connection: sa.Connection, column: str) -> None:
     connection.execute(sa.text(f"ALTER TABLE {table.jobs.name} DROP COLUMN {column}"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when something is so; nobody tells."""
+    while not condition():  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+
+
+async def test_a_store_whose_files_vanish_is_written_anew(sqlite_team: Team, sqlite: Path) -> None:
+    """Nothing that was accepted or recorded is lost by `rm -rf data`, and no job fails of it."""
+    go_on = anyio.Event()
+
+    async def handle(run: JobRun) -> JsonValue:
+        answer = await sqlite_team.ask(run, "a")
+        await go_on.wait()
+        return answer
+
+    sqlite_team.add("work", handle)
+    sqlite_team.add("echo")
+    with capture_logs() as events:
+        async with sqlite_team.at_work() as jobs:
+            done = await jobs.submit("echo", "before")
+            await jobs.wait(done.id)
+            running = await jobs.submit("work", 1)
+            await until(lambda: bool(sqlite_team.asked))
+            shutil.rmtree(sqlite.parent)
+            later = await jobs.submit("absent", "after")
+            await until(lambda: "jobs.store_rescued" in [event["event"] for event in events])
+            go_on.set()
+            assert (await jobs.wait(running.id)).result == "a!"
+            assert (await jobs.get(done.id)).result == "before"
+            assert (await jobs.get(later.id)).status is JobStatus.QUEUED
+    assert sqlite_team.asked == ["a"]
+    assert stat.S_IMODE((await anyio.Path(sqlite).stat()).st_mode) == 0o600
+
+
+async def test_another_file_in_its_place_is_left_alone(
+    sqlite_team: Team, sqlite: Path, empty_database: Path
+) -> None:
+    """Whoever puts a copy there while jobs run means it."""
+    sqlite_team.add("echo")
+    with capture_logs() as events:
+        async with sqlite_team.at_work() as jobs:
+            await jobs.submit("absent", 1)
+            copy = sqlite.with_name("copy")
+            shutil.copy(empty_database, copy)
+            copy.replace(sqlite)
+            await until(lambda: "jobs.store_replaced" in [event["event"] for event in events])
+            await until(lambda: not jobs.snapshot().trouble)
+            assert await jobs.list() == []
+            assert (await jobs.wait((await jobs.submit("echo", 2)).id)).result == 2
