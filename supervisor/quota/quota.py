@@ -344,11 +344,13 @@ class Quota:
         """The server answered 429 for quota: pause, and believe one limit less."""
         fresh = self.pause.refused(now, granted_at=granted_at, after=after, spread=spread)
         if fresh and self._strictness:
-            # The limit that is closest to being reached is the one that is stricter than it says.
-            fullest = max(self._rooms, key=lambda room: room.window.used / room.window.amount)
-            for room, strictness in zip(self._requests, self._strictness, strict=True):
-                if room is fullest:
-                    strictness.refused(now)
+            # The limit that is closest to being reached is the one that is stricter than it says,
+            # until its burst cannot be smaller: then it is more likely the next.
+            fullest = sorted(self._rooms, key=lambda room: -room.window.used / room.window.amount)
+            if fullest[0].counts_requests:
+                by_room = dict(zip(self._requests, self._strictness, strict=True))
+                suspects = [by_room[room] for room in fullest if room.counts_requests]
+                next((one for one in suspects if not one.smallest), suspects[0]).refused(now)
         return fresh
 
     def restore(self, owner: int, at: float) -> None:

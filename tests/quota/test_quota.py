@@ -160,6 +160,17 @@ def test_one_refusal_teaches_the_fullest_limit() -> None:
     assert hour.burst is None
 
 
+def test_when_a_burst_cannot_be_smaller_the_next_limit_is_taught() -> None:
+    """What a burst of one does not mend is not the fullest limit's fault: the next is doubted."""
+    one = quota("10 requests / minute", "1000 requests / hour")
+    send(one, 9)
+    for second in (1.0, 2.0, 3.0):
+        one.refused(at(second), granted_at=at(second), after=None, spread=0.0)
+    minute, hour = one.snapshot(at(3.0)).strictness
+    assert (minute.refusals, hour.refusals) == (2, 1)
+    assert minute.rate == 9 / 60.25
+
+
 def test_an_echo_teaches_nothing() -> None:
     """The second of two refusals under way at once does not slow us down once more."""
     one = quota("100 requests / minute")

@@ -214,7 +214,50 @@ def test_a_refusal_halves_a_stated_burst() -> None:
     assert burst <= 8
 
 
+def test_refusals_far_between_are_borne() -> None:
+    """One refusal in ten thousand, however often, lowers no rate and is forgotten as quickly."""
+    strictness, now = Strictness(limit(100, 1.0), 0.25), 0.0
+    for _ in range(8):
+        strictness.refused(now)
+        learned = strictness.snapshot()
+        assert learned.rate is not None
+        assert learned.rate >= 0.75 * 100 / 1.25
+        for _ in range(14_000):
+            now += 1 / 80
+            strictness.take(now)
+            strictness.room(now)
+        assert strictness.snapshot().burst is None
+
+
 # -- bugs ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+@pytest.mark.parametrize("jitter", [0.0, 0.05, 0.25, 1.0])
+@pytest.mark.parametrize(("amount", "period"), [(100, 1.0), (10, 1.0), (100, 60.0)])
+def test_a_learned_burst_does_not_throttle(
+    amount: int, period: float, jitter: float, refusals: int
+) -> None:
+    """A small burst costs bursts: three quarters still go, a fifth less after each more refusal."""
+    strictness, now = Strictness(limit(amount, period), jitter), 0.0
+    for _ in range(refusals):
+        now += period
+        strictness.take(now)
+        strictness.refused(now)
+    end, taken = now + 3 * (period + jitter), 0
+    while (now := max(now, strictness.opens_at())) < end:
+        assert strictness.room(now) >= 1
+        strictness.take(now)
+        taken += 1
+    assert taken >= 0.75 * 0.8 ** (refusals - 1) * 3 * amount - 1
+
+
+def test_a_short_window_recovers_in_its_own_time() -> None:
+    """After one refusal a limit per second is believed again within three minutes."""
+    strictness = Strictness(limit(100, 1.0), 0.25)
+    strictness.refused(0.0)
+    quiet(strictness, 0.0, 180.0)
+    assert strictness.snapshot().burst is None
 
 
 def test_a_refused_limit_of_one_is_survived() -> None:
