@@ -3,6 +3,10 @@
 The bytes go through unchanged. Each event is looked at for what the rest of the system must know:
 the usage, an error in the middle of a 200, and whether the end was a real end. A stream that ends
 without one was cut, and is never passed off as complete.
+
+A chat completion ends with `[DONE]`; some APIs close the connection in good order instead, once
+each choice has its `finish_reason`. Until then the usage is still to come: a connection that
+breaks before is a cut.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ class EventStream:
     Attributes:
         failure: What went wrong; None while all is well.
         usage: Tokens and price, once the API has said.
-        complete: The answer's real end has been seen.
+        complete: The answer is whole, unless the connection breaks before its end.
     """
 
     __slots__ = (
@@ -106,8 +110,7 @@ class EventStream:
                 chunk = await anext(self._chunks, None)
         except NETWORK_ERRORS as error:
             self._ended = True
-            if not self.complete:
-                self.failure = self._explain(error)
+            self._fail(self._explain(error))
             return []
         return self._close() if chunk is None else self._look(chunk)
 
@@ -118,7 +121,7 @@ class EventStream:
         event = Event(rest, data_of(rest))
         passes = bool(rest) and _is_whole(event) and self._passes(event)
         if self.failure is None and not self.complete:
-            self.failure = Failure(FailureKind.CONNECTION, "the stream ended before the answer did")
+            self._fail(Failure(FailureKind.CONNECTION, "the stream ended before the answer did"))
         # An error may have to follow, which must not run into an unfinished line.
         return [rest] if passes and self.complete else []
 
@@ -131,8 +134,14 @@ class EventStream:
                 if self.failure is not None:
                     break
         except ValueError as error:
-            self.failure = Failure(FailureKind.MALFORMED, str(error))
+            self._ended = True
+            self._fail(Failure(FailureKind.MALFORMED, str(error)))
         return passed
+
+    def _fail(self, failure: Failure) -> None:
+        """It is no answer; what comes after the end does not matter."""
+        if not self._done:
+            self.failure, self.complete = failure, False
 
     def _passes(self, event: Event) -> bool:
         if not event.data:
@@ -143,7 +152,7 @@ class EventStream:
         try:
             value: Any = read_json(event.data)
         except ValueError:
-            self.failure = Failure(FailureKind.MALFORMED, "an event of the stream is not JSON")
+            self._fail(Failure(FailureKind.MALFORMED, "an event of the stream is not JSON"))
             return False
         if not isinstance(value, dict):
             self._begun = True
@@ -157,13 +166,13 @@ class EventStream:
             self.usage = usage
         if self._is_error(document):
             text = self._redact(event.data.decode("utf-8", "replace"))
-            self.failure = classify_stream_error(text)
+            self._fail(classify_stream_error(text))
             return False
         self._begun = True
         if usage is not None and not choices and kind is None and not self._keep_usage:
             return False
         if kind in _ENDS:
-            self.complete = True
+            self._done = self.complete = True
         elif choices:
             self._follow(choices)
         return True
@@ -230,7 +239,7 @@ class StreamedAttempt:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer's real end has been seen."""
+        """Whether the answer is whole."""
         return self.events is not None and self.events.complete
 
     @property

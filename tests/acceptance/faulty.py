@@ -108,8 +108,7 @@ def _code(status: int, data: bytes, *, stream: bool) -> str:
         AssertionError: It is neither.
     """
     if status == 200 and stream:
-        # With its last word it is whole, even if the connection is lost before it says so.
-        if b'"finish_reason":"stop"' in data or data.rstrip().endswith(b"data: [DONE]"):
+        if data.rstrip().endswith(b"data: [DONE]"):
             return ""
         data = data.rstrip().rpartition(b"data: ")[2]
     document: Any = json.loads(data)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import anyio
 import httpx
 import pytest
 
 from supervisor.broker.reply import StreamedReply
+from supervisor.budget import Budget
 from supervisor.clock import LoopClock
 from supervisor.errors import (
     DeadlineExceeded,
@@ -15,6 +18,7 @@ from supervisor.errors import (
     RequestError,
     UpstreamUnavailable,
 )
+from supervisor.ledger.prices import Price, Prices
 from supervisor.messages import Request, Usage
 from tests.broker.desk import Desk, at_work, request
 from tests.upstream.api import (
@@ -31,6 +35,7 @@ from tests.upstream.api import (
     streamed,
 )
 
+FINISH = delta("", finish="stop")
 MINUTE = "100 requests / minute"
 WHOLE = b"".join(WHOLE_STREAM).replace(USAGE_CHUNK, b"")
 RESET = httpx.ReadError("reset")
@@ -146,6 +151,27 @@ async def test_after_content_it_raises(virtual: LoopClock, answer: Answer) -> No
         assert len(desk.api.arrivals) == 1
         assert desk.ledger.outcomes != ["answered"]
         assert (desk.of().answered, desk.of().since_start.failed) == (0, 1)
+
+
+@pytest.mark.parametrize("last", [FINISH, FINISH + USAGE_CHUNK], ids=["no usage", "usage"])
+async def test_a_cut_after_the_finish(virtual: LoopClock, last: bytes) -> None:
+    """It has failed; what it has used is spent, and where that is not said, what was reserved."""
+    api = ScriptedApi(streamed(delta("a"), last, cut=RESET))
+    prices = Prices({"grok-4.7": Price(Decimal(0), Decimal(0), Decimal(100))})
+    budgets = (Budget.parse("1 usd / day"),)
+    async with at_work(virtual, MINUTE, api=api, budgets=budgets, prices=prices) as desk:
+        async with desk.broker.stream(request("a", stream=True)) as reply:
+            (before,) = desk.broker.snapshot().budgets
+            with pytest.raises(UpstreamUnavailable):
+                async for _ in reply:
+                    pass
+        (after,) = desk.broker.snapshot().budgets
+        assert desk.ledger.outcomes == ["connection"]
+        assert (desk.of().answered, desk.of().since_start.failed) == (0, 1)
+    spent = 5_000_000 if USAGE_CHUNK in last else 0
+    assert before.reserved > 0
+    assert (after.spent, after.reserved) == (spent, 0)
+    assert after.unpriced == (0 if spent else before.reserved)
 
 
 async def test_a_broken_stream_is_not_answered(virtual: LoopClock) -> None:

@@ -199,7 +199,7 @@ ENDS = [
 
 @pytest.mark.parametrize("chunks", ENDS)
 async def test_a_real_end(chunks: tuple[bytes, ...]) -> None:
-    """A finish_reason or [DONE] ends a chat completion."""
+    """[DONE] ends a chat completion; so does a connection closed in order after the finish."""
     passed, _, failure = await read(ScriptedApi(streamed(*chunks)))
     assert (passed, failure) == (b"".join(chunks), None)
 
@@ -255,12 +255,25 @@ async def test_the_last_error_needs_no_blank_line() -> None:
     assert failure.kind is FailureKind.CREDITS
 
 
-@pytest.mark.parametrize("cut", [None, httpx.ReadError("reset")])
-async def test_half_an_event_after_the_end_is_dropped(cut: Exception | None) -> None:
+async def test_half_an_event_after_the_end_is_dropped() -> None:
     """A client cannot read half a document, and the answer is whole without it."""
     chunks = delta("a"), FINISH
-    passed, _, failure = await read(ScriptedApi(streamed(*chunks, USAGE_CHUNK[:-20], cut=cut)))
+    passed, _, failure = await read(ScriptedApi(streamed(*chunks, USAGE_CHUNK[:-20])))
     assert (passed, failure) == (b"".join(chunks), None)
+
+
+@pytest.mark.parametrize("last", [FINISH, FINISH + USAGE_CHUNK[:-20], FINISH + USAGE_CHUNK])
+async def test_a_cut_before_done_is_a_failure(last: bytes) -> None:
+    """Between the finish and [DONE] the usage comes: what is cut there is no answer."""
+    api = ScriptedApi(streamed(delta("a"), last, cut=httpx.ReadError("reset")))
+    async with upstream_of(api).stream(WITH_USAGE) as attempt:
+        assert attempt.events is not None
+        passed = b"".join([raw async for raw in attempt.events])
+        assert passed.startswith(delta("a") + FINISH)
+        assert not attempt.complete
+        assert attempt.failure is not None
+        assert attempt.failure.kind is FailureKind.CONNECTION
+        assert attempt.usage == (COUNTED if USAGE_CHUNK in last else None)
 
 
 async def test_an_unended_event_without_an_end_is_dropped() -> None:
@@ -296,6 +309,22 @@ async def test_a_cut_after_the_end_is_none() -> None:
     """What the connection does after the real end harms nobody."""
     result = await read(ScriptedApi(streamed(cut=httpx.ReadError("reset"))))
     assert result == (WHOLE, COUNTED, None)
+
+
+@pytest.mark.parametrize("last", ["completed", "incomplete", "failed"])
+async def test_a_cut_after_the_end_of_a_response_is_none(last: str) -> None:
+    """`response.completed` and its like are real ends as [DONE] is."""
+    chunks = event({"type": "response.created"}), event({"type": f"response.{last}"})
+    api = ScriptedApi(streamed(*chunks, cut=httpx.ReadError("reset")))
+    assert await read(api, asked("/responses")) == (b"".join(chunks), None, None)
+
+
+@pytest.mark.parametrize(
+    "behind", [UNAVAILABLE, event("nonsense"), b"data: " + b"x" * (17 * 2**20)]
+)
+async def test_nothing_behind_the_end_is_a_failure(behind: bytes) -> None:
+    """What is said after [DONE] is not the answer's, and makes no failure of it."""
+    assert await read(ScriptedApi(streamed(*WHOLE_STREAM, behind))) == (WHOLE, COUNTED, None)
 
 
 async def test_an_error_in_place_of_the_first_event() -> None:
