@@ -5,6 +5,7 @@ This is the hot path: plain ASGI, one pass over the headers, the body neither co
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Literal
 
@@ -12,7 +13,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from supervisor.broker.broker import Broker
-from supervisor.errors import RequestError
+from supervisor.errors import Draining, RequestError
 from supervisor.messages import Endpoint, Request
 from supervisor.web.calls import Calls
 from supervisor.web.hangup import until_hangup
@@ -82,11 +83,19 @@ class Gateway:
             if not out.started:
                 await out.refuse(error)
                 return
-            _log.warning("web.stream_lost", request=out.call, role=out.role, error=str(error))
-            await out.break_off(error, named=self._endpoint == "/responses")
+            await self._break_off(error, out)
             raise StreamLost from error
+        except asyncio.CancelledError:
+            # As in the guard, which tells those whose answer has not begun.
+            if out.streaming:
+                await self._break_off(Draining("the supervisor is stopping", retry_after=5.0), out)
+            raise
         finally:
             self._calls.end(_alias(headers), out.call)
+
+    async def _break_off(self, error: RequestError, out: Outgoing) -> None:
+        _log.warning("web.stream_lost", request=out.call, role=out.role, error=str(error))
+        await out.break_off(error, named=self._endpoint == "/responses")
 
     async def _read(
         self, headers: Mapping[bytes, bytes], receive: Receive, *, out: Outgoing

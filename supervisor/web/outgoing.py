@@ -26,15 +26,16 @@ class Outgoing:
 
     Attributes:
         started: The status line has gone out.
+        streaming: A streamed answer has begun, and more of it is to come.
         role: The traffic class that the call counts for; empty until known.
         call: The id of the call; empty until it has one.
     """
 
-    __slots__ = ("_send", "call", "role", "started")
+    __slots__ = ("_send", "call", "role", "started", "streaming")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.started = False
+        self.started = self.streaming = False
         self.role = ""
         self.call = ""
 
@@ -49,6 +50,7 @@ class Outgoing:
         """Send the head of a streamed answer."""
         headers = self._headers(reply)
         headers += _STREAMED
+        self.streaming = True
         await self._begin(reply.status, headers)
 
     async def event(self, raw: bytes) -> None:
@@ -57,6 +59,7 @@ class Outgoing:
 
     async def end(self) -> None:
         """End a streamed answer that is complete."""
+        self.streaming = False
         await self._send(_END)
 
     async def refuse(self, error: RequestError) -> None:

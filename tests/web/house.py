@@ -92,11 +92,19 @@ class Events(httpx.AsyncByteStream):
     Args:
         events: What is sent.
         held_after: How many events come before it waits for `go_on`.
+        broken: Whether the connection breaks behind them.
     """
 
-    def __init__(self, events: Sequence[bytes] = EVENTS, *, held_after: int | None = None) -> None:
+    def __init__(
+        self,
+        events: Sequence[bytes] = EVENTS,
+        *,
+        held_after: int | None = None,
+        broken: bool = False,
+    ) -> None:
         self._events = events
         self._held_after = held_after
+        self._broken = broken
         self.go_on = anyio.Event()
         self.closed = anyio.Event()
 
@@ -105,6 +113,8 @@ class Events(httpx.AsyncByteStream):
             if number == self._held_after:
                 await self.go_on.wait()
             yield event
+        if self._broken:
+            raise httpx.ReadError("the peer hung up")
 
     async def aclose(self) -> None:
         self.closed.set()

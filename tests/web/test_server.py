@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import httpx
 import orjson
 import pytest
 from anyio.abc import TaskStatus
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from supervisor.errors import ConfigError
@@ -136,15 +138,18 @@ async def test_events_arrive_as_they_come() -> None:
     ("path", "start"),
     [(CHAT, b'data: {"error":'), ("/v1/responses", b"event: error\ndata: ")],
 )
-async def test_lost_stream_ends_in_an_error_and_an_abort(path: str, start: bytes) -> None:
+@pytest.mark.parametrize("told", [chunk("Hel"), chunk("Hello", finish="stop")])
+async def test_lost_stream_ends_in_an_error_and_an_abort(
+    path: str, start: bytes, told: bytes
+) -> None:
     """A stream that breaks off ends in an error event and a dropped connection, never cleanly."""
-    cut = Events([chunk("Hel")])
+    cut = Events([told], broken=True)
     async with open_house() as house, served(house) as port:
         house.api.stream(cut)
         async with calling(port) as caller:
             caller.post(path, {**QUESTION, "stream": True})
             await caller.head()
-            assert await caller.chunk() == chunk("Hel")
+            assert await caller.chunk() == told
             last = await caller.chunk()
             rest = await caller.reader.read()
     assert last.startswith(start)
@@ -209,16 +214,52 @@ async def test_what_is_late_is_told_that_we_stop() -> None:
         await until(lambda: not in_flight(house))
 
 
-async def test_late_stream_is_cut_not_ended() -> None:
-    """A stream that does not end in time is cut, so that nobody takes it for complete."""
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [(CHAT, b'data: {"error":'), ("/v1/responses", b"event: error\ndata: ")],
+)
+async def test_late_stream_is_told_that_we_stop(path: str, start: bytes) -> None:
+    """A stream that does not end in time is told so and cut: nobody takes it for complete."""
     async with open_house() as house, _stoppable(house, grace=0.01) as (port, stop):
         house.api.stream(Events(held_after=1))
         async with calling(port) as caller:
-            caller.post(CHAT, {**QUESTION, "stream": True})
+            caller.post(path, {**QUESTION, "stream": True})
             await caller.head()
-            await caller.chunk()
+            assert await caller.chunk() == EVENTS[0]
             stop()
-            assert await caller.reader.read() == b""
+            last = await caller.chunk()
+            assert await caller.reader.read() == b""  # not the 0-chunk of a clean end
+        await until(lambda: not in_flight(house))
+    assert last.startswith(start)
+    error = orjson.loads(last.rpartition(b"data: ")[2])["error"]
+    assert (error["type"], error["code"]) == ("server_error", "draining")
+
+
+async def test_a_late_end_is_no_error() -> None:
+    """An answer that is whole gets no error behind its end, however slowly its client reads."""
+    body = orjson.dumps({**QUESTION, "stream": True})
+    sent: list[Message] = []
+    received = iter([{"type": "http.request", "body": body}])
+
+    async def receive() -> Message:
+        for message in received:
+            return message
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message.get("body") == b"":
+            await anyio.sleep_forever()
+
+    async with open_house() as house:
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": CHAT, "scheme": "http"}
+        scope["headers"] = [(b"host", b"localhost")]
+        call = asyncio.create_task(house.app({**scope, "app": house.app}, receive, send))
+        await until(lambda: len(sent) > len(EVENTS) + 1)
+        call.cancel()
+        await asyncio.wait({call})
+    assert [one["body"] for one in sent[1:]] == [*EVENTS, b""]
 
 
 async def test_long_polls_end_when_the_server_stops() -> None:
