@@ -12,7 +12,8 @@ from supervisor.cli.connection import Connection
 from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
-from supervisor.terminal.usage_text import EVERY, By, cells, heads, outlook, rendered, summed
+from supervisor.cli.usage_csv import table
+from supervisor.terminal.usage_text import EVERY, By, outlook, rendered, summed
 
 
 def usage(
@@ -26,7 +27,7 @@ def usage(
 
     Args:
         by: Sum up by day, role or model only; can be given again.
-        as_csv: Print the rows as CSV.
+        as_csv: Print the rows, the budgets and the forecast as CSV, with exact money.
         as_json: Print one JSON document.
         place: Which supervisor.
     """
@@ -36,9 +37,7 @@ def usage(
     if as_json:
         print_json({**document, "usage": rows} if by else document)
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(heads(groups))
-        writer.writerows(cells(row, groups) for row in rows)
+        csv.writer(sys.stdout, lineterminator="\n").writerows(table(document, rows, groups))
     elif rows:
         print(rendered(rows, groups))
         print("\n" + outlook(document))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from supervisor.errors import ConfigError
-from supervisor.terminal.text import local_time, table
+from supervisor.terminal.text import local_time, shortened, table
 from supervisor.terminal.waiting import one_line
 
 ENDED = frozenset({"done", "failed", "cancelled"})
@@ -96,5 +96,4 @@ def result_markdown(result: object) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _ERROR else f"{line[: _ERROR - 1]}…"
+    return shortened(" ".join(text.split()), _ERROR)

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 from supervisor.messages import Cost, Usage
+from supervisor.terminal.text import shortened
 
 _TITLE = 60
 
@@ -63,8 +64,7 @@ class Session:
     def title(self) -> str:
         """Its first question, shortened to one line."""
         first = self.exchanges[0].question if self.exchanges else self.pending
-        line = " ".join(first.split())
-        return line if len(line) <= _TITLE else f"{line[: _TITLE - 1]}…"
+        return shortened(" ".join(first.split()), _TITLE)
 
     @property
     def cost(self) -> Cost:

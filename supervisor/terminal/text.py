@@ -69,3 +69,8 @@ def table(
         for line in texts
     )
     return "\n".join(lines)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, with a mark where some are missing."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

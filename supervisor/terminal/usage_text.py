@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from supervisor.terminal.text import table
+from supervisor.budget import TICKS_PER_DOLLAR
+from supervisor.terminal.text import shortened, table
 
 By = Literal["day", "role", "model"]
 EVERY: tuple[By, ...] = ("day", "role", "model")
 
-_COUNTS = ("attempts", "answered", "refused", "prompt", "cached", "completion", "reasoning")
-_FIELDS: Mapping[By, str] = {"day": "day", "role": "traffic_class", "model": "model"}
+COUNTS = ("attempts", "answered", "refused", "prompt", "cached", "completion", "reasoning")
+FIELDS: Mapping[By, str] = {"day": "day", "role": "traffic_class", "model": "model"}
 _HEADS: Mapping[By, str] = {"day": "day", "role": "who", "model": "model"}
+_WIDEST = 32
+"""Characters of a name in the table; clients name themselves and their models as they like."""
 
 
 def usage_text(document: Mapping[str, Any]) -> str:
@@ -37,11 +40,11 @@ def summed(rows: Sequence[dict[str, Any]], groups: Sequence[By]) -> list[dict[st
     """
     sums: defaultdict[tuple[Any, ...], dict[str, Any]] = defaultdict(dict)
     for row in rows:
-        total = sums[tuple(row[_FIELDS[group]] for group in groups)]
-        total.update({_FIELDS[group]: row[_FIELDS[group]] for group in groups})
-        for name in (*_COUNTS, "cost"):
+        total = sums[tuple(row[FIELDS[group]] for group in groups)]
+        total.update({FIELDS[group]: row[FIELDS[group]] for group in groups})
+        for name in (*COUNTS, "cost_ticks"):
             total[name] = total.get(name, 0) + row[name]
-    return list(sums.values())
+    return [{**total, "cost": total["cost_ticks"] / TICKS_PER_DOLLAR} for total in sums.values()]
 
 
 def rendered(rows: Sequence[dict[str, Any]], groups: Sequence[By] = EVERY) -> str:
@@ -51,11 +54,11 @@ def rendered(rows: Sequence[dict[str, Any]], groups: Sequence[By] = EVERY) -> st
         rows: As `summed` gives them.
         groups: What tells them apart.
     """
-    lines = [cells(row, groups) for row in rows]
+    lines = [_cells(row, groups) for row in rows]
     total: list[object] = ["total", *[""] * (len(groups) - 1)]
-    total += [sum(row[name] for row in rows) for name in _COUNTS]
-    total.append(f"{sum(row['cost'] for row in rows):.4f}")
-    return table(heads(groups), [*lines, total], right=(*_COUNTS, "usd"))
+    total += [sum(row[name] for row in rows) for name in COUNTS]
+    total.append(f"{sum(row['cost_ticks'] for row in rows) / TICKS_PER_DOLLAR:.4f}")
+    return table(heads(groups), [*lines, total], right=(*COUNTS, "usd"))
 
 
 def heads(groups: Sequence[By]) -> tuple[str, ...]:
@@ -64,19 +67,13 @@ def heads(groups: Sequence[By]) -> tuple[str, ...]:
     Args:
         groups: What tells the rows apart.
     """
-    return (*(_HEADS[group] for group in groups), *_COUNTS, "usd")
+    return (*(_HEADS[group] for group in groups), *COUNTS, "usd")
 
 
-def cells(row: Mapping[str, Any], groups: Sequence[By]) -> list[object]:
-    """A row as the cells below those titles.
-
-    Args:
-        row: As `summed` gives it.
-        groups: What tells the rows apart.
-    """
+def _cells(row: Mapping[str, Any], groups: Sequence[By]) -> list[object]:
     return [
-        *(row[_FIELDS[group]] or "-" for group in groups),
-        *(row[name] for name in _COUNTS),
+        *(shortened(row[FIELDS[group]] or "-", _WIDEST) for group in groups),
+        *(row[name] for name in COUNTS),
         f"{row['cost']:.4f}",
     ]
 

@@ -1,4 +1,8 @@
-"""What was used, what it cost and where that leads, as one JSON value. Pure."""
+"""What was used, what it cost and where that leads, as one JSON value. Pure.
+
+Each sum is there twice: in US dollars, as a number, which JSON's readers take for a float; and as
+a whole number of the API's ticks of 1e-10 US dollars, which is exact.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,8 @@ from typing import Any
 from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger.forecast import forecast, runs_out
 from supervisor.ledger.ledger import HourlyCost, UsageRow
+from supervisor.ledger.prices import ticks
 from supervisor.quota.budgets import ALL, BudgetSnapshot
-
-_EXACT = Decimal("1e-10")
 
 
 def spending(
@@ -31,7 +34,7 @@ def spending(
         wall: Unix time now.
     """
     return {
-        "usage": [asdict(row) for row in usage],
+        "usage": [{**asdict(row), "cost_ticks": ticks(row.cost)} for row in usage],
         "budgets": [budget_row(one, costs, wall=wall) for one in budgets],
         "forecast": forecast_row(costs, wall=wall),
     }
@@ -46,9 +49,9 @@ def forecast_row(costs: Sequence[HourlyCost], *, wall: float) -> dict[str, Any]:
     """
     ahead = forecast(costs, wall)
     return {
-        "burn_usd_per_hour": _dollars(ahead.burn),
-        "month_usd": _dollars(ahead.month),
-        "month_total_usd": _dollars(ahead.month_total),
+        **_burn(ahead.burn),
+        **_sum("month", ticks(ahead.month)),
+        **_sum("month_total", ticks(ahead.month_total)),
     }
 
 
@@ -65,7 +68,7 @@ def budget_row(one: BudgetSnapshot, costs: Sequence[HourlyCost], *, wall: float)
     left = Decimal(one.left) / TICKS_PER_DOLLAR
     return {
         **budget_state(one),
-        "burn_usd_per_hour": _dollars(burn),
+        **_burn(burn),
         "runs_out": runs_out(left, burn=burn, wall=wall, until=one.ends),
     }
 
@@ -75,14 +78,19 @@ def budget_state(one: BudgetSnapshot) -> dict[str, Any]:
     return {
         "of": one.of,
         "budget": one.budget,
-        "spent_usd": _dollars(Decimal(one.spent) / TICKS_PER_DOLLAR),
-        "reserved_usd": _dollars(Decimal(one.reserved) / TICKS_PER_DOLLAR),
-        "unpriced_usd": _dollars(Decimal(one.unpriced) / TICKS_PER_DOLLAR),
-        "left_usd": _dollars(Decimal(one.left) / TICKS_PER_DOLLAR),
-        "amount_usd": _dollars(Decimal(one.amount) / TICKS_PER_DOLLAR),
+        **_sum("spent", one.spent),
+        **_sum("reserved", one.reserved),
+        **_sum("unpriced", one.unpriced),
+        **_sum("left", one.left),
+        **_sum("amount", one.amount),
         "ends": one.ends,
     }
 
 
-def _dollars(amount: Decimal) -> float:
-    return float(amount.quantize(_EXACT))
+def _sum(name: str, exact: int) -> dict[str, Any]:
+    return {f"{name}_usd": exact / TICKS_PER_DOLLAR, f"{name}_ticks": exact}
+
+
+def _burn(rate: Decimal) -> dict[str, Any]:
+    exact = ticks(rate)
+    return {"burn_usd_per_hour": exact / TICKS_PER_DOLLAR, "burn_ticks_per_hour": exact}

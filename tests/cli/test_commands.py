@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -15,6 +16,7 @@ from supervisor.jobs.job import JobStatus
 from supervisor.messages import JsonValue
 from tests.cli.commands import Result, command
 from tests.web.house import (
+    ANSWER,
     CHAT,
     QUESTION,
     House,
@@ -333,11 +335,29 @@ async def test_usage_sums_up(capsys: Capture) -> None:
         "total", "1", "1", "0", "3", "0", "2", "0", "0.0000",
     ]  # fmt: skip
     assert "this month 0.0000 usd so far" in result.out
-    assert as_csv.out == (
-        "who,attempts,answered,refused,prompt,cached,completion,reasoning,usd\n"
-        "gateway,1,1,0,3,0,2,0,0.0000\n"
-    )
+    head, row, forecast = as_csv.out.splitlines()
+    assert head.startswith("who,attempts,answered,refused,prompt,cached,completion,reasoning,usd,")
+    assert row.startswith("gateway,1,1,0,3,0,2,0,0,usage,")
+    assert forecast.startswith(",0,0,0,0,0,0,0,0,forecast,")
     assert json.loads(as_json.out)["usage"][0]["prompt"] == 3
+
+
+async def test_exact_money(capsys: Capture) -> None:
+    """CSV and JSON carry every tick of 1e-10 US dollars, also in sums."""
+    ticks = 98_765_432_198_765
+    async with open_house() as house, served(house) as port:
+        for cost in (ticks, 1):
+            house.api.refuse(
+                200, {**ANSWER, "usage": {"prompt_tokens": 1, "cost_in_usd_ticks": cost}}
+            )
+            await house.client.post(CHAT, json={**QUESTION, "model": f"m{cost}"})
+        as_json = await command(capsys, port, "usage", "--json", "--by", "role")
+        as_csv = await command(capsys, port, "usage", "--csv", "--by", "role")
+    document = json.loads(as_json.out)
+    assert document["usage"][0]["cost_ticks"] == ticks + 1
+    assert document["forecast"]["month_ticks"] == ticks + 1
+    used, forecast = csv.DictReader(io.StringIO(as_csv.out))
+    assert used["usd"] == forecast["month_usd"] == "9876.5432198766"
 
 
 async def test_models_are_listed(capsys: Capture) -> None:

@@ -51,7 +51,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "/api/jobs?limit=20": {"jobs": [JOB]},
     "/api/usage": {
         "usage": [
-            {"day": "2026-10-01", "traffic_class": "quality", "model": "", "cost": 0.5, **USED}
+            {"day": "2026-10-01", "traffic_class": "quality", "model": "", "cost_ticks": 5, **USED}
         ],
         "budgets": [],
         "forecast": {"burn_usd_per_hour": 0.25, "month_usd": 0.5, "month_total_usd": 9.0},
