@@ -8,6 +8,7 @@ passes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,9 +31,74 @@ _NAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIRST_LOOK_BACK = 3600.0
 # Any will do: only the expression is looked at.
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What may stand in one of the five places: `CronSim` takes more than has a meaning.
+
+    Attributes:
+        name: What it is called.
+        low: Its least number.
+        high: Its greatest.
+        steps: How many values there are, which is the longest step that means anything.
+        names: Names of its values, the first of which is the least.
+        special: What else is an item.
+    """
+
+    name: str
+    low: int
+    high: int
+    steps: int
+    names: tuple[str, ...] = ()
+    special: str = r"(?!)"
+
+    def fault(self, text: str) -> str:
+        """What is wrong with a field; empty when nothing is."""
+        for item in text.split(","):
+            reason = self._fault(item)
+            if reason:
+                return f'its {self.name} "{item[:40]}" is none: {reason}'
+        return ""
+
+    def _fault(self, item: str) -> str:
+        base, slash, step = item.partition("/")
+        first, dash, last = base.partition("-")
+        if base != "*":
+            if not slash and re.fullmatch(self.special, base, re.ASCII | re.IGNORECASE):
+                return ""
+            start = self._number(first)
+            end = self._number(last) if dash else start
+            if start is None or end is None:
+                also = f" or {self.names[0]} to {self.names[-1]}" if self.names else ""
+                return f"expected {self.low} to {self.high}{also}, a range, a step, or *"
+            if start > end:
+                fixed = f"{first}-{self.high},{self.low}-{last}"
+                return f'a range goes up, write "{fixed}"'
+            if slash and dash and start == end:
+                return f'a range of one value has no steps, write "{first}"'
+        if slash and not (_is_number(step) and 1 <= int(step) <= self.steps):
+            return f"expected a step of 1 to {self.steps}"
+        return ""
+
+    def _number(self, text: str) -> int | None:
+        if text.lower() in self.names:
+            return self.names.index(text.lower()) + self.low
+        return int(text) if _is_number(text) and self.low <= int(text) <= self.high else None
+
+
+_FIELDS = (
+    _Field("minute", 0, 59, 60),
+    _Field("hour", 0, 23, 24),
+    _Field("day", 1, 31, 31, special="LW?"),
+    _Field("month", 1, 12, 12, names=_MONTHS),
+    _Field("weekday", 0, 7, 7, names=_DAYS, special=rf"[0-7]L|([0-7]|{'|'.join(_DAYS)})#[1-5]"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +122,11 @@ class Cron:
         """
         if not isinstance(text, str) or (len(text.split()) != 5 and text not in _NAMES):
             raise ValueError(EXPECTED)
-        try:
-            CronSim(_NAMES.get(text, text), _SOME_DAY)
-        except CronSimError as error:
-            what = str(error).removeprefix("Bad ")
-            raise ValueError(f"{EXPECTED} (its {what} is none)") from None
+        plain = _NAMES.get(text, text)
+        faults = (field.fault(part) for field, part in zip(_FIELDS, plain.split(), strict=True))
+        fault = next(filter(None, faults), "") or ("" if _comes(plain) else "its day never comes")
+        if fault:
+            raise ValueError(f"{EXPECTED} ({fault})")
         return cls(text, zone)
 
     def after(self, moment: float) -> float:
@@ -90,6 +156,19 @@ class Cron:
 
     def __str__(self) -> str:
         return f"{self.text} {self.zone.key}"
+
+
+def _comes(text: str) -> bool:
+    """Whether there is any such moment, which is one within forty years."""
+    try:
+        return next(CronSim(text, _SOME_DAY), None) is not None
+    except CronSimError:
+        return False
+
+
+def _is_number(text: str) -> bool:
+    # No longer than any that means something: int() refuses thousands of digits.
+    return text.isascii() and text.isdigit() and len(text) <= 4
 
 
 def parse_zone(name: object) -> ZoneInfo:
