@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, overload
 from uuid import uuid4
 
-import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +23,7 @@ from supervisor.memory.words import Hit, Index
 from supervisor.messages import Cost, Deferral, JsonValue, Reply, Request, Usage
 from supervisor.role import Answer, Colleague, Log, Message
 from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
+from supervisor.upstream.document import write_exact
 from supervisor.upstream.sse import EventSplitter
 from supervisor.upstream.usage import usage_of
 from supervisor.workspace.words import Sandbox
@@ -273,7 +273,7 @@ class JobContext:
         return Request(
             id=f"{self._run.id}-{uuid4().hex[:8]}",
             traffic_class=self._run.role,
-            body=orjson.dumps({**body, "stream": True} if stream else body),
+            body=write_exact({**body, "stream": True} if stream else body),
             model=str(body["model"]),
             stream=stream,
             priority=self._priority,

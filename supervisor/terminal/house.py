@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import httpx
 from supervisor.config.settings import CHAT, Settings
 from supervisor.errors import NotRunning, RequestError
 from supervisor.terminal.failure import address_of, checked, no_answer, refused, silence
-from supervisor.upstream.document import read_json
+from supervisor.upstream.document import read_exact, read_json
 from supervisor.upstream.sse import EventSplitter
 
 _PATIENCE = 15.0
@@ -205,10 +205,11 @@ def _own_token(settings: Settings) -> str:
 
 
 def _json(raw: bytes) -> Any:
-    try:
-        return read_json(raw)
-    except ValueError:
-        return None
+    # One keeps all digits of long integers, the other takes half a surrogate pair.
+    for read in (read_exact, read_json):
+        with suppress(ValueError):
+            return read(raw)
+    return None
 
 
 def _is_finished(document: Mapping[str, Any]) -> bool:

@@ -39,6 +39,9 @@ def as_value(text: str, *, hint: str) -> Any:
             f" {f'before: {rest}' if rest else 'where it ends'}",
             hint=hint,
         ) from error
+    except (ValueError, RecursionError) as error:
+        # Well written JSON that Python does not take.
+        raise ConfigError(f"the input cannot be read: {error}", hint=hint) from error
 
 
 def jobs_table(jobs: Sequence[Mapping[str, Any]]) -> str:

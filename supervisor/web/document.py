@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 
 from supervisor.errors import SupervisorError
+from supervisor.upstream.document import write_exact
 from supervisor.web.refusal import refusal
 
 
@@ -23,8 +24,7 @@ def document(
         status: HTTP status.
         headers: More headers.
     """
-    body = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-    return Response(body, status, headers, "application/json")
+    return Response(write_exact(value, _plain), status, headers, "application/json")
 
 
 def error_response(error: SupervisorError) -> Response:
@@ -38,4 +38,6 @@ def error_response(error: SupervisorError) -> Response:
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
         return float(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     raise TypeError(f"expected a JSON value, got: {type(value).__name__}")

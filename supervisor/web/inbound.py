@@ -5,7 +5,7 @@ Everything else in the body is none of our business and goes on untouched, byte 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from supervisor.errors import InvalidRequest
 from supervisor.limits import parse_duration
+from supervisor.upstream.document import read_exact, write_exact
 from supervisor.web.refusal import denied
 
 _OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
@@ -133,10 +134,10 @@ def passed_on(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     }
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes, read: Callable[[bytes], Any] = orjson.loads) -> dict[str, Any]:
     try:
-        value: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        value: Any = read(body)
+    except ValueError as error:
         what = f"not JSON: {error}" if body.strip() else "an empty body"
         raise InvalidRequest(f"expected a JSON object as body, got: {what}") from error
     if not isinstance(value, dict):
@@ -146,7 +147,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _with_model(body: bytes, document: dict[str, Any], model: str) -> bytes:
     if "model" in document:  # null or empty: it has to be replaced
-        return orjson.dumps({**document, "model": model})
+        return write_exact({**_parse(body, read_exact), "model": model})
     start = body.index(b"{") + 1
     comma = b"," if document else b""
     return body[:start] + b'"model":' + orjson.dumps(model) + comma + body[start:]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
-
-import orjson
 
 from supervisor.errors import InvalidRequest
 from supervisor.jobs.job import JobStatus
 from supervisor.limits import parse_duration
 from supervisor.messages import JsonValue, Priority
+from supervisor.upstream.document import read_exact
 
 _FIELDS = ("role", "input", "key", "priority")
 LONGEST_POLL = 600.0
@@ -91,8 +91,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         InvalidRequest: It is none.
     """
     try:
-        value: Any = orjson.loads(body) if body.strip() else {}
-    except orjson.JSONDecodeError as error:
+        value: Any = read_exact(body) if body.strip() else {}
+    except ValueError as error:
         raise InvalidRequest(f"expected a JSON object, got: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidRequest(f"expected a JSON object, got: {_shown(value)}")
@@ -143,5 +143,5 @@ def _priority(value: object) -> int | None:
 
 
 def _shown(value: object) -> str:
-    text = orjson.dumps(value).decode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= 60 else f"{text[:60]}…"

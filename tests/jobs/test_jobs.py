@@ -20,7 +20,16 @@ from supervisor.jobs import JobRun, JobStatus, RoleJobs
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
 
-INPUTS: list[JsonValue] = [None, True, 7, 1.5, "tëxt \ud83d\0", [1, [None]], {"a": {"": []}}]
+INPUTS: list[JsonValue] = [
+    None,
+    True,
+    7,
+    1.5,
+    "tëxt \ud83d\0",
+    [1, [None]],
+    {"a": {"": []}},
+    10**25,
+]
 
 
 class Gate:

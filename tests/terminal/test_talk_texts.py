@@ -82,7 +82,14 @@ def test_ask_has_two_parts() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [('{"a": 1}', {"a": 1}), (" [1]", [1]), ("a {", "a {"), ("5", "5"), ("", "")],
+    [
+        ('{"a": 1}', {"a": 1}),
+        (f'{{"n": {10**25}}}', {"n": 10**25}),
+        (" [1]", [1]),
+        ("a {", "a {"),
+        ("5", "5"),
+        ("", ""),
+    ],
 )
 def test_jobs_take_json(text: str, value: object) -> None:
     """An object or an array goes to the role as such, anything else as text."""
@@ -107,6 +114,13 @@ def test_what_begins_like_json_has_to_be_some(text: str, told: str) -> None:
         as_value(text, hint="mend it")
     assert told in refused.value.message
     assert refused.value.hint == "mend it"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "1" * 5_000 + "]"])
+def test_json_that_nobody_can_read_is_an_error(text: str) -> None:
+    """Where Python gives up it is said why, and nothing crashes."""
+    with pytest.raises(ConfigError, match="the input cannot be read"):
+        as_value(text, hint="")
 
 
 def test_results_are_readable() -> None:

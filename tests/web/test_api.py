@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -12,7 +14,7 @@ from starlette.requests import Request
 
 from supervisor.clock import LoopClock
 from supervisor.jobs.job import Job, JobStatus
-from supervisor.messages import JsonValue
+from supervisor.messages import Cost, JsonValue
 from supervisor.upstream.failures import Failure, FailureKind
 from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
@@ -77,6 +79,7 @@ async def test_same_key_is_the_same_job() -> None:
         ({"role": "quality"}, "expected an input, got: none"),
         ({"role": "quality", "input": 1, "key": 5}, "expected key to be a string, got: 5"),
         ({"role": "quality", "input": 1, "priority": 100}, "got: 100"),
+        ({"role": "quality", "input": 1, "priority": 10**25}, f"got: {10**25}"),
         ({"role": "quality", "input": 1, "priority": "soon"}, 'got: "soon"'),
         ({"role": "quality", "input": 1, "priority": True}, "got: true"),
         ({"role": "quality", "input": 1, "prio": 1}, 'unknown field "prio"'),
@@ -89,6 +92,48 @@ async def test_what_is_no_job_is_refused(document: object, text: str) -> None:
     assert response.status_code == 400
     assert text in response.json()["error"]["message"]
     assert not house.jobs.kept
+
+
+@pytest.mark.parametrize(
+    "number", [10**25, -(10**25), 2**63, 2**64, -(2**63) - 1, 10**300 + 1], ids=str
+)
+async def test_integers_come_back_as_they_were_given(number: int) -> None:
+    """However long an integer is, none of its digits is lost on the way in and out."""
+    body = b'{"role": "quality", "input": {"n": [%d, 1.5, "x"]}}' % number
+    async with open_house() as house:
+        accepted = await house.client.post("/api/jobs", content=body)
+        house.jobs.finish("j1", [number])
+        ended_job = await house.client.get("/api/jobs/j1")
+    assert json.loads(accepted.content)["input"] == {"n": [number, 1.5, "x"]}
+    assert accepted.json()["cost"] == ended_job.json()["cost"] == asdict(Cost())
+    assert json.loads(ended_job.content)["result"] == [number]
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (b"1" * 400, "number is infinity"),
+        (b"[" * 1010 + b"1" * 30 + b"]" * 1010, "nested too deeply"),
+    ],
+)
+async def test_a_number_that_cannot_be_kept_is_refused(told: bytes, text: str) -> None:
+    """What nobody could give back as it was is told so, and no job."""
+    async with open_house() as house:
+        refused = await house.client.post(
+            "/api/jobs", content=b'{"role": "quality", "input": %b}' % told
+        )
+    assert refused.status_code == 400
+    assert text in refused.json()["error"]["message"]
+    assert not house.jobs.kept
+
+
+async def test_half_a_surrogate_pair_in_a_result_is_shown() -> None:
+    """Models cut an emoji in two; the job with it can be looked at all the same."""
+    async with open_house() as house:
+        await house.jobs.submit("quality", 1)
+        house.jobs.finish("j1", "x\ud83d")
+        response = await house.client.get("/api/jobs/j1")
+    assert json.loads(response.content)["result"] == "x\ud83d"
 
 
 async def test_job_for_nobody_is_refused() -> None:
