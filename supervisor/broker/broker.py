@@ -48,6 +48,7 @@ from supervisor.upstream.stream import StreamedAttempt
 
 _log = structlog.get_logger("supervisor.broker")
 
+_LONGEST_REASON = 200
 _IN_QUEUE = frozenset({TicketState.WAITING, TicketState.DELAYED})
 
 
@@ -349,7 +350,13 @@ class Broker:
     # -- by hand ----------------------------------------------------------------------------------
 
     def pause(self, reason: str) -> None:
-        """Send nothing until `resume`; requests go on queueing."""
+        """Send nothing until `resume`; requests go on queueing.
+
+        Args:
+            reason: What everybody is told: its beginning where it is long, and never a key.
+        """
+        # Half a key would not be found: it is taken out before the rest is cut off.
+        reason = self.redact(reason)[:_LONGEST_REASON]
         self._stops.by_hand = reason or "by hand"
         self._open_or_shut()
         _log.info("broker.paused_by_hand", reason=reason)

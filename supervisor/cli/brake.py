@@ -14,8 +14,9 @@ def pause(reason: str = "by hand", /, *, place: Place = HERE) -> None:
         reason: What everybody who waits is told.
         place: Which supervisor.
     """
-    Connection(place.settings()).post("/api/pause", {"reason": reason})
-    talk(f"paused: {reason}")
+    answer = Connection(place.settings()).post("/api/pause", {"reason": reason})
+    also = "" if answer["state"] == "paused" else f", and {answer['state']}"
+    talk(f"paused{also}: {answer['reason']}")
 
 
 def resume(*, place: Place = HERE) -> None:

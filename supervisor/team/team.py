@@ -20,6 +20,7 @@ from supervisor.config.consistency import check_shares
 from supervisor.config.settings import Settings
 from supervisor.errors import (
     ConfigError,
+    InvalidJobInput,
     PluginInvalid,
     RoleUnavailable,
     SupervisorError,
@@ -307,8 +308,14 @@ class Team:
 
         Raises:
             UnknownRole: No such role.
-            InvalidJobInput: The role does not take this input.
+            InvalidJobInput: The role does not take this input, or the key holds an API key.
         """
+        if self._broker.redact(key) != key:
+            # It is kept and shown as it is; with the API key taken out it would be another's.
+            raise InvalidJobInput(
+                "expected key to name the job, got: a text with an API key in it",
+                hint="the key of a job is any text that is the same when it is handed in again",
+            )
         return await self.jobs.submit(role, self.check(role, job_input), key=key, priority=priority)
 
     def check(self, role: str, job_input: Any) -> JsonValue:

@@ -16,7 +16,6 @@ from supervisor.web.job_form import read_object
 from supervisor.web.refusal import denied
 from supervisor.web.spending import spending
 
-_LONGEST_REASON = 200
 _MOST = 64 * 1024
 
 
@@ -39,8 +38,7 @@ class QueueApi:
             InvalidRequest: The body is no JSON object with a reason.
         """
         body = await read_body(request.receive, declared=None, most=_MOST)
-        reason = str(read_object(body or b"").get("reason") or "by hand")[:_LONGEST_REASON]
-        self._hub.broker.pause(reason)
+        self._hub.broker.pause(str(read_object(body or b"").get("reason") or "by hand"))
         return self._state()
 
     async def resume(self, request: Request) -> Response:

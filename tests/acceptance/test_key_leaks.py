@@ -143,6 +143,14 @@ def provoke_the_door(evidence: Evidence, house: Process) -> None:
         evidence.fetch(house.base, "GET", "/api/keys", headers=headers)
     evidence.fetch(house.base, "POST", CHAT, body="{nope")
     evidence.fetch(house.base, "POST", CHAT, body=wrong)
+    job = {"role": "curious", "input": "hello", "key": f"nightly {KEY}"}
+    evidence.fetch(house.base, "POST", "/api/jobs", body=json.dumps(job))
+    for reason in (f"it is {KEY}", "x" * 180 + KEY):
+        evidence.fetch(house.base, "POST", "/api/pause", body=json.dumps({"reason": reason}))
+        for path in ("/health", "/api/queue", "/api/stats", "/readyz"):
+            evidence.fetch(house.base, "GET", path)
+    assert b"it is ***" in evidence.found["GET /health"]
+    evidence.fetch(house.base, "POST", "/api/resume")
     # What the caller names wrong is told to the caller, and nobody else.
     Evidence().fetch(house.base, "POST", CHAT, body=wrong, headers={"x-supervisor-role": KEY})
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 
 from supervisor.clock import LoopClock
 from tests.broker.desk import at_work
+from tests.upstream.api import FAKE_KEY
 
 
 async def test_nothing_goes_while_it_is_held(virtual: LoopClock) -> None:
@@ -50,3 +52,16 @@ async def test_what_was_granted_a_moment_ago_is_not_sent(virtual: LoopClock) -> 
         desk.broker.let_go()
         await desk.until("a")
     assert desk.ledger.outcomes == ["stale", "answered"]
+
+
+@pytest.mark.parametrize("reason", [f"it is {FAKE_KEY}", "x" * 190 + FAKE_KEY])
+async def test_a_reason_holds_no_key(virtual: LoopClock, reason: str) -> None:
+    """Why it is paused is told to everybody: no key is in it, and no part of one at its end."""
+    async with at_work(virtual) as desk:
+        desk.broker.pause(reason)
+        told = desk.broker.snapshot().reason
+        assert told == reason.replace(FAKE_KEY, "***")
+        desk.broker.pause(f"{reason} and more" * 50)
+        assert len(desk.broker.snapshot().reason) == 200
+        assert FAKE_KEY[:12] not in desk.broker.snapshot().reason
+        desk.broker.resume()

@@ -18,6 +18,7 @@ from tests.cli.commands import Result, command
 from tests.web.house import (
     ANSWER,
     CHAT,
+    KEY,
     QUESTION,
     House,
     beside,
@@ -217,6 +218,17 @@ async def test_brake(capsys: Capture) -> None:
     assert (paused.code, paused.out, paused.err) == (0, "", "paused: deploy\n")
     assert (state.state, state.reason) == ("paused", "deploy")
     assert resumed.err == "sending\n"
+
+
+async def test_a_pause_says_what_everybody_is_told(capsys: Capture) -> None:
+    """What is printed is the reason as it is shown, without a key; and what else stops it."""
+    async with open_house() as house, served(house) as port:
+        house.broker.hold("the lock was lost")
+        paused = await command(capsys, port, "pause", f"it is {KEY}")
+    assert paused.err == "paused, and halted: the lock was lost\n"
+    async with open_house() as house, served(house) as port:
+        paused = await command(capsys, port, "pause", f"it is {KEY}")
+    assert paused.err == "paused: it is ***\n"
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "restart", "reload"])

@@ -95,6 +95,16 @@ async def test_input_is_checked_before_the_job_exists(house: House) -> None:
         assert await team.jobs.list() == []
 
 
+async def test_a_key_with_the_api_key_is_refused(house: House) -> None:
+    """A job's key is stored and shown: one that holds the API key is none."""
+    house.write("echo", ECHO)
+    async with house.open() as team:
+        with pytest.raises(InvalidJobInput, match="got: a text with an API key in it") as refused:
+            await team.submit("echo", "x", key="nightly xai-not-a-real-key")
+        assert "not-a-real" not in str(refused.value)
+        assert await team.jobs.list() == []
+
+
 async def test_our_own_errors_are_no_crash_in_a_group_either(house: House) -> None:
     """What fails in several tasks of a handler at once fails the job; the role goes on."""
     house.write(
