@@ -78,6 +78,43 @@ async def test_no_connection_uses_up_no_retry_of_a_job(virtual: LoopClock) -> No
         assert desk.replies["job"].status == 200
 
 
+async def test_without_retries_a_request_ends_at_once(virtual: LoopClock) -> None:
+    """With `max_retries` 0 a request that finds no connection is told after its one attempt."""
+    async with at_work(virtual, MINUTE, api=ScriptedApi(default=REFUSED), max_retries=0) as desk:
+        with pytest.raises(UpstreamUnavailable, match="the connection failed"):
+            await desk.ask("a")
+        assert desk.api.times == [0.0]
+        assert (desk.of().attempts, desk.ledger.outcomes) == (1, ["unreachable"])
+
+
+async def test_without_retries_an_outage_holds_back_all_the_same(virtual: LoopClock) -> None:
+    """A second one that finds no connection shows that nobody does: it waits for the API's end."""
+    api = ScriptedApi(default=REFUSED)
+    async with at_work(virtual, MINUTE, api=api, max_retries=0, patience=600.0) as desk:
+        desk.start("a")
+        await desk.until("a")
+        desk.start("b")
+        await anyio.sleep(300.0)
+        assert desk.broker.snapshot().state == "halted"
+        assert desk.ended == ["a"]
+        api.default = Answer()
+        await desk.until("b")
+        assert desk.replies["b"].status == 200
+
+
+async def test_without_retries_a_job_waits_for_a_connection(virtual: LoopClock) -> None:
+    """Nothing of it has arrived: it is no retry that a job makes when there is no connection."""
+    api = ScriptedApi(default=REFUSED)
+    async with at_work(virtual, MINUTE, api=api, max_retries=0) as desk:
+        desk.start("job", job="j1")
+        await anyio.sleep(3600)
+        assert not desk.ended
+        api.default = Answer()
+        await desk.until("job")
+        assert desk.replies["job"].status == 200
+        assert len(api.arrivals) < 500
+
+
 async def test_a_lone_request_that_the_api_cannot_stomach(virtual: LoopClock) -> None:
     """One that always fails is its own fault: it ends after its retries, a job's too."""
     api = ScriptedApi(default=BROKEN)
