@@ -1,7 +1,8 @@
 """Whether a failed attempt's request is sent again, and who is given up. Pure.
 
 While the API answers nobody it is not each request's own failures that count, but how long its
-caller is willing to wait. While a model has no capacity the same holds for jobs.
+caller is willing to wait. While a model has no capacity the same holds for jobs. And an answer
+that was promised is looked for as long as nobody has said that it is lost: it is paid for.
 """
 
 from __future__ import annotations
@@ -12,12 +13,28 @@ from supervisor.broker.entry import Entry
 from supervisor.broker.outage import ASIDE, Outage
 from supervisor.broker.verdict import Again, judge
 from supervisor.quota.pause import Pause
+from supervisor.upstream.deferred import LONGEST
 from supervisor.upstream.failures import Failure, FailureKind
 from supervisor.upstream.retry import retry_delay
 
 MOST_LOOKS = 20
 """Times that a request may look whether the API is back and get an error for an answer: each took
 a pause of its own. Where there is no answer at all only patience ends it."""
+
+_SAYS_NOTHING = frozenset(
+    {
+        FailureKind.QUOTA,
+        FailureKind.CAPACITY,
+        FailureKind.SERVER,
+        FailureKind.UNREACHABLE,
+        FailureKind.CONNECTION,
+        FailureKind.TIMEOUT,
+    }
+)
+"""Failures of a look that do not tell what has become of the answer. What makes no sense does: the
+answer itself may be broken."""
+_DOUBLINGS = 9
+"""Times that a delay is doubled before it is as long as delays between looks become."""
 
 
 class Repetition:
@@ -68,13 +85,16 @@ class Repetition:
         if failure.kind is FailureKind.UNREACHABLE and entry.request.job and not self._outage.on:
             # Nothing arrived and nothing was paid: a job waits. The next one tells of an outage.
             return Again(ASIDE + self._spread())
+        keeps_looking = entry.is_promised and failure.kind in _SAYS_NOTHING
         if self._outage.on and self._outage.covers(failure):
             # What the API says no to may be the request after all: that has an end.
-            entry.looks += failure.status is not None
+            entry.looks += failure.status is not None and not keeps_looking
             if self.is_tired(entry, now) or entry.looks > MOST_LOOKS:
                 return None
             # No retry of this request's own, and another one is to look next.
-            return Again(max(0.0, self._pause.opens_at() - now) + ASIDE, behind=True)
+            delay = max(0.0, self._pause.opens_at() - now) + ASIDE
+            entry.retries += keeps_looking
+            return Again(max(delay, _slowly(entry)) if keeps_looking else delay, behind=True)
         again = judge(
             failure,
             retries=entry.retries,
@@ -84,9 +104,16 @@ class Repetition:
             outdated=outdated,
         )
         entry.retries += failure.kind is not FailureKind.QUOTA
+        if again is None and keeps_looking:
+            return Again(max(_slowly(entry), failure.retry_after or 0.0))
         return again
 
     def is_tired(self, entry: Entry, now: float) -> bool:
         """Whether an outage outlasts a request's patience; a job's has no end, for it is kept."""
         patience = float("inf") if entry.request.job else self._patience
         return self._outage.outlasts(entry.asked_at, patience, now)
+
+
+def _slowly(entry: Entry) -> float:
+    """Seconds until a promised answer is looked for again that was often looked for in vain."""
+    return min(2.0 ** min(entry.retries + entry.refusals, _DOUBLINGS), LONGEST)

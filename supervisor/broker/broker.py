@@ -468,5 +468,4 @@ class Broker:
 
 def _is_of(owner: int, entry: Entry) -> bool:
     """Whether a request is of a class, and needs money: fetching an answer does not."""
-    promised = entry.errand is not None and entry.errand.promise is not None
-    return entry.owner == owner and not promised
+    return entry.owner == owner and not entry.is_promised

@@ -23,6 +23,9 @@ from supervisor.upstream.outcome import Outcome
 
 _log = structlog.get_logger("supervisor.broker")
 
+_ENOUGH = 3
+"""Looks that failed in a row after which an answer is lost that need not be kept any longer."""
+
 
 class Deferring:
     """Sends the attempts of requests whose answers are fetched later.
@@ -92,8 +95,11 @@ class Deferring:
     async def _look(self, entry: Entry, errand: Errand, promise: Promise) -> Outcome | Again:
         outcome = await self._upstream.fetch(promise.id)
         failure = outcome.failure
+        age = self._clock.wall() - promise.since
         if failure is not None:
-            if failure.kind is not FailureKind.REJECTED:
+            # In an outage the API cannot say that it is lost, and would not answer either.
+            outlived = age >= KEPT and entry.retries >= _ENOUGH and not self._books.outage.on
+            if failure.kind is not FailureKind.REJECTED and not outlived:
                 return outcome
             self._books.settle(entry, outcome.status, failure=failure, usage=None)
             return self._lost(entry, errand, promise, text=failure.text)
@@ -101,7 +107,6 @@ class Deferring:
             self._books.reclaim(entry, errand)
             return outcome
         self._books.settle(entry, outcome.status, failure=None, usage=None, outcome="pending")
-        age = self._clock.wall() - promise.since
         if age >= KEPT:
             return self._lost(entry, errand, promise, text="no answer within a day")
         errand.pending = True

@@ -67,6 +67,11 @@ class Entry(Ticket):
         self.streamed = False
         self._grant: asyncio.Future[None] | None = None
 
+    @property
+    def is_promised(self) -> bool:
+        """Whether its answer was promised, and is only to be fetched."""
+        return self.errand is not None and self.errand.promise is not None
+
     async def granted(self) -> None:
         """Wait for the grant.
 

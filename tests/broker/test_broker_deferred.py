@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -30,6 +31,8 @@ from tests.upstream.api import BAD_KEY, BROKEN, CUT, QUOTA, Answer, ScriptedApi,
 MINUTE = "100 requests / minute"
 TOKENS = "9000 tokens / minute"
 A_DAY = 86_400.0
+NONSENSE = Answer(200, b"<html>")
+STOP_ASKING = Answer(500, b"no", {"x-should-retry": "false"})
 DOLLAR = 10_000_000_000
 PRICES = Prices({"grok-4.7": Price(Decimal(0), Decimal(0), Decimal(100))})
 """An answer of 1,000 tokens costs 10 cents."""
@@ -388,9 +391,9 @@ async def test_only_failures_in_a_row_count(virtual: LoopClock) -> None:
         assert (await desk.ask("a", deferred=Shelf())).attempts == 22
 
 
-async def test_looks_that_fail_for_good(virtual: LoopClock) -> None:
+async def test_looks_that_make_no_sense(virtual: LoopClock) -> None:
     """After the last retry it is an error; the promise is on record, and fetched by the next."""
-    api = ScriptedApi(promised(), PENDING, *[BROKEN] * 4, answer())
+    api = ScriptedApi(promised(), PENDING, *[NONSENSE] * 4, answer())
     shelf = Shelf()
     async with at_work(virtual, MINUTE, TOKENS, api=api) as desk:
         with pytest.raises(UpstreamUnavailable):
@@ -402,6 +405,54 @@ async def test_looks_that_fail_for_good(virtual: LoopClock) -> None:
         assert sent(desk) == ["post", *["one"] * 6]
         await anyio.sleep(61.0)
         assert used(desk) == 0
+
+
+@pytest.mark.parametrize("bad", [BROKEN, CUT, QUOTA, STOP_ASKING])
+@pytest.mark.parametrize("first", [[], [PENDING]])
+async def test_a_paid_answer_outlasts_any_outage(
+    virtual: LoopClock, bad: Answer, first: list[Answer]
+) -> None:
+    """Hours of errors say nothing of an answer that was promised: it is looked for, and fetched."""
+    api = ScriptedApi(promised(), *first, *[bad] * 100, answer())
+    async with at_work(virtual, MINUTE, TOKENS, api=api, max_retries=1) as desk:
+        reply = await desk.ask("a", deferred=Shelf(), job="j")
+        assert reply.usage == Usage(10, 1_000)
+        assert sent(desk) == ["post", *["one"] * (101 + len(first))]
+        assert virtual.monotonic() < A_DAY
+        assert used(desk) == 1_010
+        # Twenty times it waits for the pause alone that follows a refusal for quota.
+        later = api.times[28:]
+        assert all(b - a >= 299.0 for a, b in pairwise(later))
+
+
+async def test_in_an_outage_of_all_a_promise_is_kept(virtual: LoopClock) -> None:
+    """The API answers nobody for half a day: others end in their time, the paid answer is there."""
+    api = ScriptedApi(promised(), default=BROKEN)
+    async with at_work(virtual, MINUTE, api=api, patience=60.0) as desk:
+        desk.start("a", deferred=Shelf(), job="j")
+        await anyio.sleep(1.0)
+        for name in "bcd":
+            desk.start(name)
+        await desk.until("b", "c", "d")
+        assert desk.broker.snapshot().state == "halted"
+        await anyio.sleep(A_DAY / 2)
+        assert "a" not in desk.ended
+        api.default = answer()
+        await desk.until("a")
+        assert desk.replies["a"].usage == Usage(10, 1_000)
+        assert sent(desk).count("post") == 1
+        assert sent(desk).count("one") < 200
+
+
+async def test_an_answer_that_only_fails_is_asked_for_again(virtual: LoopClock) -> None:
+    """What the API need not keep any more, and only fails to give, is not waited for for ever."""
+    api = ScriptedApi(promised(), answer())
+    api.will("", *[BROKEN] * 1_000)
+    async with at_work(virtual, MINUTE, api=api) as desk:
+        await desk.ask("a", deferred=Shelf(), job="j")
+        assert A_DAY <= virtual.monotonic() < A_DAY + 301.0
+        assert sent(desk)[-2:] == ["one", "ask"]
+        assert len(desk.api.arrivals) < 310
 
 
 async def test_a_post_that_fails_is_posted_again(virtual: LoopClock) -> None:
