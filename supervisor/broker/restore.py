@@ -18,6 +18,8 @@ from supervisor.clock import Clock
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.messages import TrafficClass
 
+_A_DAY = 86_400.0
+
 
 class Restoration:
     """Reads back what is known of before.
@@ -66,7 +68,8 @@ class Restoration:
 
     async def _read_sums(self) -> None:
         # All of the month, without a budget too: one may come with a role that is loaded later.
-        month = span("month", self._clock.wall()).start
+        # A clock that is a day fast may yet be set back, into the month before.
+        month = span("month", self._clock.wall() - _A_DAY).start
         while True:
             booked = self._books.booked
             usage = await self._ledger.usage()

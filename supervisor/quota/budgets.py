@@ -16,9 +16,6 @@ from supervisor.quota.block import Block, Obstacle
 from supervisor.quota.costs import Costs
 from supervisor.quota.purse import Purse
 
-NEAR = 0.2
-"""Part of a budget from which on low classes are slowed."""
-
 ALL = "all"
 """Whose budget the one for everybody is said to be."""
 
@@ -69,7 +66,6 @@ class Budgets:
         self._own: dict[int, list[Purse]] = {}
         self._names: dict[int, str] = {}
         self._costs, self._unpriced = Costs(), Costs()
-        self._slowed = -float("inf")
 
     def __bool__(self) -> bool:
         """Whether there is any budget."""
@@ -88,9 +84,13 @@ class Budgets:
 
     def _purse(self, budget: Budget, name: str, wall: float) -> Purse:
         purse = Purse(budget, wall)
+        self._fill(purse, name)
+        return purse
+
+    def _fill(self, purse: Purse, name: str | None) -> None:
+        """Count what was spent in its period, and what is dated later: clocks are set back."""
         purse.spent = self._costs.since(name, purse.span.start)
         purse.unpriced = self._unpriced.since(name, purse.span.start)
-        return purse
 
     def blocked(self, owner: int, cost: int, now: float, *, priority: int) -> Block | None:
         """Whether money is in the way of a request, and until when.
@@ -102,8 +102,7 @@ class Budgets:
             priority: 0 (most urgent) to 99.
         """
         wall = now + self._offset
-        for purse in self._purses(owner):
-            purse.roll(wall)
+        for purse in self._rolled(owner, wall):
             if not purse.fits(cost) and purse.affords(cost):
                 detail = (
                     f"the rest of the budget of {purse.budget} is reserved by what is under way"
@@ -113,18 +112,12 @@ class Budgets:
                 detail = f"the budget of {purse.budget} is spent until {_clock(purse.span.end)}"
                 return Block(Obstacle.BUDGET, detail, purse.span.end - self._offset)
             if priority >= Priority.LOW:
-                until = self._slowed + self._gap(purse, cost, wall)
+                until = purse.slow_until(owner, cost, wall)
                 if now < until:
                     part = purse.left / purse.budget.ticks
                     detail = f"{part:.0%} of the budget of {purse.budget} are left: slowed down"
                     return Block(Obstacle.BUDGET, detail, until)
         return None
-
-    def _gap(self, purse: Purse, cost: int, wall: float) -> float:
-        """Seconds between low requests; 0 as long as there is enough."""
-        if purse.left >= NEAR * purse.budget.ticks or purse.left <= 0:
-            return 0.0
-        return cost * (purse.span.end - wall) / purse.left
 
     def spent_until(self, owner: int, cost: int, now: float) -> float | None:
         """Monotonic seconds until which a class has no money for such a request; None if it has.
@@ -132,8 +125,7 @@ class Budgets:
         What is only reserved may come back at any moment: it is not counted.
         """
         ends: list[float] = []
-        for purse in self._purses(owner):
-            purse.roll(now + self._offset)
+        for purse in self._rolled(owner, now + self._offset):
             if not purse.affords(cost):
                 ends.append(purse.span.end - self._offset)
         return max(ends, default=None)
@@ -146,8 +138,8 @@ class Budgets:
         """Reserve what a granted request is likely to cost."""
         for purse in self._purses(owner):
             purse.take(cost)
-        if priority >= Priority.LOW:
-            self._slowed = now
+            if priority >= Priority.LOW:
+                purse.took_low(owner, cost, now)
 
     def settle(
         self, owner: int, *, reserved: int, actual: int, granted: float, unpriced: int = 0
@@ -195,11 +187,10 @@ class Budgets:
     def snapshot(self, now: float) -> tuple[BudgetSnapshot, ...]:
         """Every budget: that of all first, then by name."""
         wall = now + self._offset
-        named = [(ALL, purse) for purse in self._total]
+        named = [(ALL, self._roll(purse, None, wall)) for purse in self._total]
         for owner in sorted(self._own, key=self._names.__getitem__):
-            named += [(self._names[owner], purse) for purse in self._own[owner]]
-        for _, purse in named:
-            purse.roll(wall)
+            name = self._names[owner]
+            named += [(name, self._roll(purse, name, wall)) for purse in self._own[owner]]
         return tuple(
             BudgetSnapshot(
                 of,
@@ -213,6 +204,17 @@ class Budgets:
             )
             for of, purse in named
         )
+
+    def _rolled(self, owner: int, wall: float) -> Iterator[Purse]:
+        for purse in self._own.get(owner, ()):
+            yield self._roll(purse, self._names[owner], wall)
+        for purse in self._total:
+            yield self._roll(purse, None, wall)
+
+    def _roll(self, purse: Purse, name: str | None, wall: float) -> Purse:
+        if purse.roll(wall):
+            self._fill(purse, name)
+        return purse
 
     def _purses(self, owner: int) -> Iterator[Purse]:
         yield from self._own.get(owner, ())

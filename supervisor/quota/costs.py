@@ -1,14 +1,16 @@
 """What each class has cost in each hour of a month: a budget that comes later begins there. Pure.
 
 A role may be loaded long after the start, or come back; its money of this month is spent all the
-same.
+same. And the wall clock may be set: whatever period it is in then, what was spent in it is known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _HOUR = 3_600
-_KEPT = 31 * 24
-"""Hours; no period is longer."""
+_KEPT = 32 * 24
+"""Hours with costs, of each class; no period has more, and a clock that went wrong adds few."""
 
 
 class Costs:
@@ -31,17 +33,20 @@ class Costs:
             at: Unix time of its grant.
         """
         hours, hour = self._classes.setdefault(name, {}), int(at // _HOUR)
-        if hour not in hours:
-            for old in [one for one in hours if one <= hour - _KEPT]:
-                del hours[old]
         hours[hour] = hours.get(hour, 0) + ticks
+        if len(hours) > _KEPT:
+            del hours[min(hours)]
 
-    def since(self, name: str, start: float) -> int:
+    def since(self, name: str | None, start: float) -> int:
         """What a class has cost since then.
 
         Args:
-            name: The class.
-            start: Unix time at which a period began: a full hour, at most a month ago.
+            name: The class; None for all of them together.
+            start: Unix time at which a period began: a full hour.
         """
-        hours = self._classes.get(name, {})
-        return sum(ticks for hour, ticks in hours.items() if hour * _HOUR >= start)
+        classes: Iterable[dict[int, int]] = self._classes.values()
+        if name is not None:
+            classes = [self._classes.get(name, {})]
+        return sum(
+            ticks for hours in classes for hour, ticks in hours.items() if hour * _HOUR >= start
+        )

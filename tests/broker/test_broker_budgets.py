@@ -11,8 +11,9 @@ import pytest
 from supervisor.budget import Budget
 from supervisor.clock import LoopClock
 from supervisor.errors import BudgetSpent
+from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.prices import Price, Prices
-from supervisor.messages import Priority, TrafficClass
+from supervisor.messages import Priority, TrafficClass, Usage
 from supervisor.quota.budgets import BudgetSnapshot
 from tests.broker.desk import at_work, broker_of, request
 from tests.broker.ledgers import WatchedLedger
@@ -21,6 +22,8 @@ from tests.upstream.api import BROKEN, CAPACITY, Answer, ScriptedApi, completion
 pytestmark = pytest.mark.anyio
 
 DOLLAR = 10_000_000_000
+FEBRUARY = 1_801_440_000.0
+"""Unix time of 2027-02-01 00:00 UTC."""
 PRICES = Prices({"grok-4.7": Price(Decimal(0), Decimal(0), Decimal(100))})
 """An answer of 1,000 tokens costs 10 cents."""
 
@@ -168,6 +171,36 @@ async def test_a_role_that_is_loaded_later_has_no_new_money(virtual: LoopClock) 
         desk.broker.set_class(classes[0])
         (budget,) = desk.broker.snapshot().budgets
         assert budget.spent == DOLLAR // 10
+
+
+class SetClock(LoopClock):
+    """A wall clock that somebody sets.
+
+    Attributes:
+        shift: Seconds by which it was set.
+    """
+
+    shift = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.shift
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_start_with_a_fast_clock_forgets_nothing() -> None:
+    """Set back into the month before, a process that was started in this one knows that month's."""
+    clock, ledger = SetClock(FEBRUARY + 600.0), WatchedLedger()
+    attempt = Attempt("a/1", "code", "grok-4.7", "", FEBRUARY - 600.0, 0.0, 0, DOLLAR)
+    await ledger.record([attempt])
+    usage = Usage(10, 1_000, cost=Decimal("0.1"))
+    ledger.settle(attempt, Settlement(200, "answered", usage, 1.0, 1_010))
+    classes = [role("code", "1 usd / month")]
+    async with at_work(clock, classes=classes, ledger=ledger, prices=PRICES) as desk:
+        assert desk.broker.snapshot().budgets[0].spent == 0
+        clock.shift = -1_200.0
+        assert desk.broker.snapshot().budgets[0].spent == DOLLAR // 10
+        clock.shift = 0.0
+        assert desk.broker.snapshot().budgets[0].spent == 0
 
 
 async def test_an_answer_under_way_at_a_kill_is_paid(virtual: LoopClock) -> None:

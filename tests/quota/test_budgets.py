@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from supervisor.budget import TICKS_PER_DOLLAR, Budget
+from supervisor.budget import Budget
 from supervisor.messages import Priority
 from supervisor.quota.block import Obstacle
 from supervisor.quota.budgets import Budgets
-
-NOON = 1_800_014_400.0
-"""Unix time of 2027-01-15 12:00 UTC."""
-DOLLAR = TICKS_PER_DOLLAR
-CENT = DOLLAR // 100
-
-
-@dataclass
-class Till:
-    """Budgets with two classes, at noon."""
-
-    total: str = "1 usd / day"
-    own: str = "0.5 usd / hour"
-    budgets: Budgets = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.budgets = Budgets([Budget.parse(self.total)], now=0.0, wall=NOON)
-        self.budgets.set_class(0, "code", [Budget.parse(self.own)], now=0.0)
-        self.budgets.set_class(1, "memory", [], now=0.0)
-
-    def spend(self, owner: int, cost: int, *, now: float = 0.0) -> None:
-        """A request goes, and costs what was expected."""
-        self.budgets.take(owner, cost, now, priority=Priority.MEDIUM)
-        self.budgets.settle(owner, reserved=cost, actual=cost, granted=NOON + now)
-
-    def may(
-        self, owner: int, cost: int, *, now: float = 0.0, priority: int = Priority.MEDIUM
-    ) -> bool:
-        """Whether a request may go."""
-        return self.budgets.blocked(owner, cost, now, priority=priority) is None
+from tests.quota.till import CENT, DOLLAR, NOON, Till
 
 
 @given(
@@ -175,6 +146,68 @@ def test_the_wall_clock_may_be_set() -> None:
     assert not till.may(0, CENT, now=1.0)
     till.budgets.tell_time(now=2.0, wall=NOON + 3_600)
     assert till.may(0, CENT, now=2.0)
+
+
+HOUR = 3_600.0
+MOVES = st.lists(
+    st.tuples(st.sampled_from([-26, -2, -1, 0, 0, 1, 24, 700]), st.integers(1, 40 * CENT)),
+    max_size=40,
+)
+"""Hours by which the wall clock is set, and what is asked for then."""
+
+
+@given(moves=MOVES, unpriced=st.booleans())
+@example(moves=[(0, 30 * CENT), (1, CENT), (-1, 30 * CENT)], unpriced=False)
+@example(moves=[(0, 30 * CENT), (-1, 15 * CENT), (0, 15 * CENT)], unpriced=False)
+def test_no_clock_opens_a_period_twice(moves: list[tuple[int, int]], *, unpriced: bool) -> None:
+    """However the wall clock is set: what is dated in one hour is no more than an hour's budget.
+
+    And whoever starts anew then and reads all of it back has spent the same.
+    """
+    till, wall = Till(total="1 usd / month"), NOON
+    hours, rows = defaultdict[float, int](int), list[tuple[float, int]]()
+    for now, (hop, cost) in enumerate(moves):
+        wall += hop * HOUR
+        till.budgets.tell_time(now=float(now), wall=wall)
+        if till.may(0, cost, now=float(now)):
+            till.budgets.take(0, cost, float(now), priority=Priority.MEDIUM)
+            spent, lost = (0, cost) if unpriced else (cost, 0)
+            till.budgets.settle(0, reserved=cost, actual=spent, granted=wall, unpriced=lost)
+            hours[wall] += cost
+            rows.append((wall, cost))
+    assert max(hours.values(), default=0) <= 50 * CENT
+    last = float(len(moves))
+    till.budgets.tell_time(now=last, wall=wall)
+    following = Till(total="1 usd / month").budgets
+    following.tell_time(now=last, wall=wall)
+    for at, cost in rows:
+        spent, lost = (0, cost) if unpriced else (cost, 0)
+        following.restore("code", spent=spent, unpriced=lost, at=at)
+    assert following.snapshot(last) == till.budgets.snapshot(last)
+
+
+def test_a_clock_that_is_set_right_after_the_start_opens_nothing() -> None:
+    """Started with a clock that was behind: what was read back is spent when it is set right."""
+    till = Till(wall=NOON - 40 * 86_400)
+    till.budgets.restore("code", spent=50 * CENT, at=NOON)
+    assert not till.may(0, CENT)
+    till.budgets.tell_time(now=1.0, wall=NOON)
+    assert not till.may(0, CENT, now=1.0)
+    assert not till.may(1, 51 * CENT, now=1.0)
+    assert till.may(1, 50 * CENT, now=1.0)
+
+
+def test_a_clock_that_went_far_wrong_is_forgiven() -> None:
+    """A year ahead and back: the periods of today have what is left of them, and do end."""
+    till = Till()
+    till.spend(0, 20 * CENT)
+    till.budgets.tell_time(now=1.0, wall=NOON + 365 * 86_400)
+    assert till.may(0, 50 * CENT, now=1.0)
+    till.budgets.tell_time(now=2.0, wall=NOON)
+    assert till.may(0, 30 * CENT, now=2.0)
+    assert not till.may(0, 31 * CENT, now=2.0)
+    till.budgets.tell_time(now=3.0, wall=NOON + HOUR)
+    assert till.may(0, 50 * CENT, now=3.0)
 
 
 def test_a_budget_that_stays_keeps_what_was_spent() -> None:
