@@ -141,7 +141,11 @@ class Upstream:
             await response.aclose()
 
     async def _receive(self, request: httpx.Request) -> tuple[httpx.Response, bytes] | Failure:
-        """The response to a request with its whole body."""
+        """The response to a request with its whole body.
+
+        A refusal that breaks off is one all the same, without its words.
+        """
+        response: httpx.Response | None = None
         try:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout_at(began + self._head_within) as patience:
@@ -152,6 +156,8 @@ class Upstream:
                 finally:
                     await response.aclose()
         except NETWORK_ERRORS as error:
+            if response is not None and response.status_code >= 300:
+                return response, b""
             return self._network_failure(error)
         except _TooLarge as error:
             return Failure(FailureKind.MALFORMED, str(error))
@@ -191,8 +197,8 @@ class Upstream:
         try:
             async with asyncio.timeout_at(until):
                 return self._refusal(response, await _whole(response))
-        except NETWORK_ERRORS as error:
-            return Outcome(0, {}, b"", self._network_failure(error), None)
+        except NETWORK_ERRORS:
+            return self._refusal(response, b"")
         except _TooLarge as error:
             failure = Failure(FailureKind.MALFORMED, str(error))
             return Outcome(0, {}, b"", failure, None)

@@ -43,6 +43,7 @@ class EventStream:
         until: Loop time at which it is given up although events still come; None for never.
 
     Attributes:
+        counting: The usage is that of a part: the answer was not at its end.
         failure: What went wrong; None while all is well.
         usage: Tokens and price, once the API has said.
         complete: The answer is whole, unless the connection breaks before its end.
@@ -61,6 +62,7 @@ class EventStream:
         "_splitter",
         "_until",
         "complete",
+        "counting",
         "failure",
         "usage",
     )
@@ -87,6 +89,7 @@ class EventStream:
         self._ended = False
         self.failure: Failure | None = None
         self.usage: Usage | None = None
+        self.counting = False
         self.complete = False
 
     async def begin(self) -> None:
@@ -163,7 +166,7 @@ class EventStream:
         choices, kind = document.get("choices"), document.get("type")
         usage = usage_of(document)
         if usage is not None:
-            self.usage = usage
+            self.usage, self.counting = usage, bool(choices)
         if self._is_error(document):
             text = self._redact(event.data.decode("utf-8", "replace"))
             self._fail(classify_stream_error(text))
@@ -244,5 +247,8 @@ class StreamedAttempt:
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens and price, once the API has said."""
-        return self.events.usage if self.events is not None else None
+        """Tokens and price, once the API has said; what a part of an answer used says nothing."""
+        events = self.events
+        if events is None or (events.counting and not events.complete):
+            return None
+        return events.usage

@@ -192,6 +192,17 @@ async def test_the_network_never_raises(error: Exception, kind: FailureKind, *, 
     assert not api.open
 
 
+async def test_a_refusal_that_breaks_off_is_one() -> None:
+    """Its status says that nothing was done, and Retry-After when to come again."""
+    cut = httpx.ReadError("reset")
+    api = ScriptedApi(Answer(429, [b'{"error": "Requests per'], {"retry-after": "7"}, cut=cut))
+    outcome = await upstream_of(api).send(asked())
+    assert outcome.failure is not None
+    assert (outcome.status, outcome.body, outcome.failure.kind) == (429, b"", FailureKind.QUOTA)
+    assert outcome.failure.retry_after == 7.0
+    assert not api.open
+
+
 async def test_a_key_in_a_network_error_is_redacted() -> None:
     """Texts of the transport are redacted too."""
     api = ScriptedApi(Answer(cut=httpx.ReadError(f"header authorization: Bearer {FAKE_KEY}")))

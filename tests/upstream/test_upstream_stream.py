@@ -407,15 +407,31 @@ async def test_a_refusal_instead_of_a_stream() -> None:
     assert not api.open
 
 
-@pytest.mark.parametrize("body", [b"", [b"half"]], ids=["head", "body of a refusal"])
-async def test_no_stream_at_all(body: bytes | list[bytes]) -> None:
-    """A connection that fails before the stream, or in an error's body, is a failed attempt."""
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [(b"", 0, FailureKind.TIMEOUT), ([b"half"], 503, FailureKind.SERVER)],
+    ids=["head", "body of a refusal"],
+)
+async def test_no_stream_at_all(body: bytes | list[bytes], status: int, kind: FailureKind) -> None:
+    """What fails before the stream is a failed attempt, what fails in an error's body an error."""
     api = ScriptedApi(Answer(503, body, cut=httpx.ReadTimeout("slow")))
     async with upstream_of(api).stream(WITH_USAGE) as attempt:
-        assert (attempt.events, attempt.status, attempt.usage) == (None, 0, None)
+        assert (attempt.events, attempt.status, attempt.usage) == (None, status, None)
         assert attempt.failure is not None
-        assert attempt.failure.kind is FailureKind.TIMEOUT
+        assert attempt.failure.kind is kind
     assert not api.open
+
+
+@pytest.mark.parametrize("finish", [None, "stop"])
+async def test_what_a_part_has_used_is_no_usage(finish: str | None) -> None:
+    """Some APIs count on with each chunk: only at the end of the answer that says what it used."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": finish}
+    chunk = event({"choices": [choice], "usage": usage})
+    async with upstream_of(ScriptedApi(streamed(chunk))).stream(WITH_USAGE) as attempt:
+        assert attempt.events is not None
+        assert [raw async for raw in attempt.events] == [chunk]
+        assert attempt.usage == (COUNTED if finish else None)
 
 
 async def test_leaving_early_closes_the_response() -> None:
