@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from supervisor.broker.errand import Errand
 from supervisor.errors import RequestError
@@ -24,7 +25,7 @@ class Entry(Ticket):
         waited: Seconds spent in the queue over all attempts.
         retries: Retries made, quota refusals not counted.
         full: Times its model had no capacity for it, while it belongs to a job.
-        learning: It is counted among those whose price is still to be learned.
+        learning: Among whom it is counted while its price is still to be learned; None for nobody.
         looks: Times it found in vain whether the API answers again.
         streamed: Its stream has begun and ended; what became of it is booked.
         sent: HTTP requests sent for it.
@@ -62,7 +63,7 @@ class Entry(Ticket):
         self.refusals = 0
         self.full = 0
         self.looks = 0
-        self.learning = False
+        self.learning: Counter[tuple[int, str]] | None = None
         self.sent = 0
         self.streamed = False
         self._grant: asyncio.Future[None] | None = None

@@ -2,6 +2,9 @@
 
 Answers may be far dearer than guessed, and that shows only when they have come. So a class that a
 budget bounds has at first one attempt of a model under way, and with each answer one more.
+
+So it is with posts of deferred answers, for which those count that are promised, too: they have
+cost what they will. Nobody else waits for those, for that may take a day.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from supervisor.broker.account import ENOUGH, Account
 from supervisor.broker.entry import Entry
 from supervisor.broker.money import Money
 from supervisor.quota.block import Block, Obstacle
+from supervisor.scheduler.ticket import TicketState
 
 
 class Toll:
@@ -27,6 +31,7 @@ class Toll:
         self._money = money
         self._accounts = accounts
         self._under_way: Counter[tuple[int, str]] = Counter()
+        self._promised: Counter[tuple[int, str]] = Counter()
 
     def blocked(self, ticket: Entry) -> Block | None:
         """Put the price on a waiting request; a block where too little is learned of it yet."""
@@ -36,9 +41,12 @@ class Toll:
         account = self._accounts[request.traffic_class]
         ticket.cost = self._money.cost(account, request)
         answers = account.answers(request.model)
-        if answers >= ENOUGH or ticket.learning or not self._money.bounds(ticket.owner):
+        if answers >= ENOUGH or ticket.learning is not None or not self._money.bounds(ticket.owner):
             return None
-        running = self._under_way[ticket.owner, request.model]
+        key = ticket.owner, request.model
+        running = self._under_way[key]
+        if ticket.errand is not None and not ticket.errand.direct:
+            running += self._promised[key]
         if running <= answers:
             return None
         model = request.model or "its model"
@@ -47,19 +55,26 @@ class Toll:
 
     def took(self, ticket: Entry) -> None:
         """It is granted."""
-        if self._money and not ticket.learning and not _is_promised(ticket):
-            ticket.learning = True
-            self._under_way[ticket.owner, ticket.request.model] += 1
+        if self._money and ticket.learning is None and not _is_promised(ticket):
+            self._count(ticket, self._under_way)
 
     def ended(self, ticket: Entry) -> None:
-        """Its attempt is over; a promised answer may take a day, and holds up nobody."""
-        if not ticket.learning:
+        """Its attempt is over; where that has brought a promise, the answer is still to come."""
+        if ticket.learning is None:
             return
-        ticket.learning = False
+        waits = _is_promised(ticket) and ticket.state is not TicketState.LEFT
+        self._count(ticket, self._promised if waits else None)
+
+    @staticmethod
+    def _count(ticket: Entry, among: Counter[tuple[int, str]] | None) -> None:
         key = ticket.owner, ticket.request.model
-        self._under_way[key] -= 1
-        if not self._under_way[key]:
-            del self._under_way[key]
+        before, ticket.learning = ticket.learning, among
+        if among is not None:
+            among[key] += 1
+        if before is not None:
+            before[key] -= 1
+            if not before[key]:
+                del before[key]
 
 
 def _is_promised(entry: Entry) -> bool:

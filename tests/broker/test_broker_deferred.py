@@ -195,6 +195,42 @@ async def test_money_is_reserved_and_paid_once(virtual: LoopClock) -> None:
         assert (budget.spent, budget.reserved) == (DOLLAR // 10, 0)
 
 
+async def test_dear_answers_are_not_promised_together(virtual: LoopClock) -> None:
+    """Before the price is learned one post is out; its answer tells what the next one may cost."""
+    api = ScriptedApi(promised(), *[PENDING] * 4, answer(6_000), default=answer(6_000))
+    narrow = TrafficClass("code", budget=("1 usd / day",))
+    async with at_work(virtual, api=api, classes=[narrow], prices=PRICES) as desk:
+        scopes = [desk.start(str(number), deferred=Shelf()) for number in range(10)]
+        await anyio.sleep(10.0)
+        assert sent(desk).count("post") == 1
+        assert "the price of grok-4.7 is being learned: 1 under way, 0 answered" in desk.of().why
+        await anyio.sleep(600.0)
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.spent, sent(desk).count("post")) == (DOLLAR * 6 // 10, 1)
+        for scope in scopes:
+            scope.cancel()
+
+
+async def test_who_waits_for_a_promise_holds_up_no_ask(virtual: LoopClock) -> None:
+    """It may take a day: only posts wait for what is promised, one more with each answer."""
+    api = ScriptedApi(default=PENDING)
+    for name in "abcd":
+        api.will(name, answer() if name == "b" else promised(name))
+    wide = TrafficClass("code", budget=("100 usd / day",))
+    async with at_work(virtual, api=api, classes=[wide], prices=PRICES) as desk:
+        a = desk.start("a", deferred=Shelf())
+        await anyio.sleep(1.0)
+        await desk.ask("b")
+        c, d = desk.start("c", deferred=Shelf()), desk.start("d", deferred=Shelf())
+        await anyio.sleep(1.0)
+        assert [one for one in sent(desk) if one in {"post", "ask"}] == ["post", "ask", "post"]
+        a.cancel()
+        await anyio.sleep(1.0)
+        assert sent(desk).count("post") == 3
+        c.cancel()
+        d.cancel()
+
+
 @pytest.mark.parametrize("refuses", [False, True])
 async def test_a_look_needs_no_money(virtual: LoopClock, *, refuses: bool) -> None:
     """What is promised is fetched although the budget is spent meanwhile; others wait or hear."""
