@@ -95,8 +95,10 @@ def outlook(document: Mapping[str, Any]) -> str:
 
 def _budget(one: Mapping[str, Any]) -> str:
     end = "lasts until its end" if one["runs_out"] is None else f"ends {_moment(one['runs_out'])}"
+    held = one["reserved_usd"] + one["unpriced_usd"]
+    reserved = f"{held:.4f} reserved, " if held > 0 else ""
     return (
-        f"budget of {one['of']}: {one['spent_usd']:.4f} of {one['budget']} spent, "
+        f"budget of {one['of']}: {one['spent_usd']:.4f} of {one['budget']} spent, {reserved}"
         f"{one['left_usd']:.4f} left until {_moment(one['ends'])}; {end}"
     )
 

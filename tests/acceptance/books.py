@@ -159,22 +159,25 @@ class Views:
             "page's health": _traffic(page),
         }
 
-    def spent(self, budget: str) -> dict[str, float]:
-        """What was spent of a budget, as each of them says it, in US dollars."""
+    def money(self, budget: str) -> dict[str, tuple[int, ...]]:
+        """Ticks of a budget that are spent, reserved, unpriced and left, as each of them says."""
         tables = {
             "health": self.health["budgets"],
             "usage": self.usage["budgets"],
             "printed": self.printed["budgets"],
             "page": self.page["health"]["budgets"],
+            "page's budgets": self.page["budgets"],
         }
+        names = ("spent_usd", "reserved_usd", "unpriced_usd", "left_usd")
         found = {
-            name: one["spent_usd"]
-            for name, table in tables.items()
+            where: tuple(round(one[name] * 10**10) for name in names)
+            for where, table in tables.items()
             for one in table
             if one["of"] == budget
         }
-        (ticks,) = (one["spent"] for one in self.stats["broker"]["budgets"] if one["of"] == budget)
-        return {**found, "stats": ticks / 10**10}
+        (one,) = (one for one in self.stats["broker"]["budgets"] if one["of"] == budget)
+        taken = one["spent"], one["reserved"], one["unpriced"]
+        return {**found, "stats": (*taken, one["amount"] - sum(taken))}
 
     def windows(self) -> dict[str, dict[str, int]]:
         """How full each window is, as each of them says it."""

@@ -10,6 +10,7 @@ import pytest
 
 from supervisor.terminal.status_text import status_text
 from supervisor.terminal.text import Color, Painter, painter_for, table
+from supervisor.terminal.usage_text import outlook
 
 PLAIN = Painter(enabled=False)
 VIVID = Painter(enabled=True)
@@ -150,7 +151,7 @@ def test_schedules_are_told() -> None:
     ],
 )
 def test_budgets_have_bars(left: float, bar: str, says: str) -> None:
-    """A budget's bar is as long as it is spent or reserved, and what is reserved is told."""
+    """A bar is as long as what is spent or reserved; what is reserved is told, by `usage` too."""
     budget = {
         "of": "all",
         "budget": "2.4 usd / day",
@@ -161,6 +162,9 @@ def test_budgets_have_bars(left: float, bar: str, says: str) -> None:
         "left_usd": left,
         "ends": NOON,
     }
+    ahead = {"burn_usd_per_hour": 0.0, "month_usd": 0.0, "month_total_usd": 0.0}
+    used = {"budgets": [{**budget, "runs_out": None}], "forecast": ahead}
+    assert f"spent, 0.1500 reserved, {left:.4f} left until" in outlook(used)
     text = status_text(_report(budgets=[budget]), PLAIN)
     assert f"everybody 2.4 usd / day    [{bar}] {says}" in text
     assert text.endswith(", 0.1500 reserved\n\nno roles")
