@@ -213,6 +213,13 @@ class Books:
         entry.tokens, entry.cost = errand.tokens, errand.cost
         errand.tokens = errand.cost = 0
 
+    def write_off(self, entry: Entry, errand: Errand) -> None:
+        """A promised answer is lost: the attempt that shows it is settled with its money.
+
+        The API may have made it, and bills it then, and nobody will tell the price.
+        """
+        entry.cost, errand.cost = errand.cost, 0
+
     def release(self, entry: Entry) -> None:
         """A promised answer is not waited for any more; its tokens may have been used just now."""
         errand = entry.errand

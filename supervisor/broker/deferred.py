@@ -101,11 +101,14 @@ class Deferring:
             outlived = age >= KEPT and entry.retries >= _ENOUGH and not self._books.outage.on
             if failure.kind is not FailureKind.REJECTED and not outlived:
                 return outcome
+            self._books.write_off(entry, errand)
             self._books.settle(entry, outcome.status, failure=failure, usage=None)
             return self._lost(entry, errand, promise, text=failure.text)
         if outcome.body:
             self._books.reclaim(entry, errand)
             return outcome
+        if age >= KEPT:
+            self._books.write_off(entry, errand)
         self._books.settle(entry, outcome.status, failure=None, usage=None, outcome="pending")
         if age >= KEPT:
             return self._lost(entry, errand, promise, text="no answer within a day")
@@ -117,9 +120,9 @@ class Deferring:
     def _lost(self, entry: Entry, errand: Errand, promise: Promise, *, text: str) -> Again:
         """Ask anew, and wait for the answer this time: it cannot be lost a second time."""
         _log.warning("broker.promise_lost", request=entry.request.id, promise=promise.id, text=text)
-        tokens, cost = errand.tokens, errand.cost
+        tokens = errand.tokens
         self._books.release(entry)
-        entry.tokens, entry.cost = tokens, cost
+        entry.tokens = tokens
         if not errand.pending:
             # Made a moment ago and never known: more such promises would be paid for in vain.
             self._give_up(entry.request.model, text)

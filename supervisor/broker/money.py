@@ -109,7 +109,9 @@ class Money:
         # The API bills what it has answered, and goes on with it when nobody listens any more.
         refused = max(status, (failure and failure.status) or 0) >= _REFUSED
         unseen = failure is not None and failure.kind is FailureKind.UNREACHABLE
-        return 0 if refused or unseen else entry.cost
+        # Whatever a look comes to: it is the post that is billed.
+        promised = entry.errand is not None and entry.errand.promise is not None
+        return 0 if (refused or unseen) and not promised else entry.cost
 
     def take(self, entry: Entry) -> None:
         """Reserve what an answer is likely to cost that was promised before."""

@@ -335,6 +335,22 @@ async def test_a_promise_that_is_never_kept(virtual: LoopClock) -> None:
         assert len(desk.api.arrivals) < 300
 
 
+@pytest.mark.parametrize("looks", [[GONE], [PENDING] * 400], ids=["not known", "never there"])
+async def test_the_money_of_a_lost_answer_counts(virtual: LoopClock, looks: list[Answer]) -> None:
+    """The API may have made it, and nobody tells the price: it costs what was reserved for it."""
+    api = ScriptedApi(promised(), default=answer(500))
+    api.will("", *looks)
+    budgets = (Budget.parse("1 usd / month"),)
+    async with at_work(virtual, MINUTE, TOKENS, api=api, budgets=budgets, prices=PRICES) as desk:
+        await desk.ask("a", deferred=Shelf())
+        assert sent(desk)[-1] == "ask"
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.spent, budget.reserved) == (DOLLAR // 20, 0)
+        assert budget.unpriced == DOLLAR // 10
+        reserved = await desk.ledger.reserved_since(0.0)
+        assert sum(one.cost for one in reserved) == Decimal("0.1")
+
+
 async def test_an_old_promise_is_looked_for_all_the_same(virtual: LoopClock) -> None:
     """It is the API that knows whether it still has the answer, and not our clock."""
     shelf = Shelf(Promise("one", virtual.wall() - 2 * A_DAY))
