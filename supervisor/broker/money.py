@@ -110,8 +110,7 @@ class Money:
         refused = max(status, (failure and failure.status) or 0) >= _REFUSED
         unseen = failure is not None and failure.kind is FailureKind.UNREACHABLE
         # Whatever a look comes to: it is the post that is billed.
-        promised = entry.errand is not None and entry.errand.promise is not None
-        return 0 if (refused or unseen) and not promised else entry.cost
+        return 0 if (refused or unseen) and not entry.is_promised else entry.cost
 
     def take(self, entry: Entry) -> None:
         """Reserve what an answer is likely to cost that was promised before."""

@@ -35,7 +35,7 @@ class Toll:
 
     def blocked(self, ticket: Entry) -> Block | None:
         """Put the price on a waiting request; a block where too little is learned of it yet."""
-        if not self._money or _is_promised(ticket):
+        if not self._money or ticket.is_promised:
             return None
         request = ticket.request
         account = self._accounts[request.traffic_class]
@@ -55,14 +55,14 @@ class Toll:
 
     def took(self, ticket: Entry) -> None:
         """It is granted."""
-        if self._money and ticket.learning is None and not _is_promised(ticket):
+        if self._money and ticket.learning is None and not ticket.is_promised:
             self._count(ticket, self._under_way)
 
     def ended(self, ticket: Entry) -> None:
         """Its attempt is over; where that has brought a promise, the answer is still to come."""
         if ticket.learning is None:
             return
-        waits = _is_promised(ticket) and ticket.state is not TicketState.LEFT
+        waits = ticket.is_promised and ticket.state is not TicketState.LEFT
         self._count(ticket, self._promised if waits else None)
 
     @staticmethod
@@ -75,7 +75,3 @@ class Toll:
             before[key] -= 1
             if not before[key]:
                 del before[key]
-
-
-def _is_promised(entry: Entry) -> bool:
-    return entry.errand is not None and entry.errand.promise is not None
