@@ -1,14 +1,21 @@
 """The only place that reads a clock, so that a test can put another one in its place.
 
-Two kinds of time are needed. *Monotonic* time orders grants and windows and never jumps.
-*Wall* time is what the ledger stores, because it still means something after a restart.
+*Monotonic* time orders grants and windows and never jumps. *Wall* time names days and hours, and
+can be set. *Uptime* never jumps either, and goes on from one process to the next: what the ledger
+stores has its age by it, for as long as the machine runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from pathlib import Path
 from typing import Protocol
+
+from supervisor.reading import Reading
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -23,6 +30,14 @@ class Clock(Protocol):
         ...
 
 
+class LastingClock(Clock, Protocol):
+    """A clock that goes on where the process before has stopped."""
+
+    def reading(self) -> Reading:
+        """This moment, for whoever comes after."""
+        ...
+
+
 class SystemClock:
     """The machine's clocks.
 
@@ -30,11 +45,20 @@ class SystemClock:
     loop would stamp a grant earlier than it happened.
     """
 
+    def __init__(self) -> None:
+        self._boot = 0
+
     def monotonic(self) -> float:
         return time.monotonic()
 
     def wall(self) -> float:
         return time.time()
+
+    def reading(self) -> Reading:
+        self._boot = self._boot or _this_boot()
+        # Uptime first: held up in between, what was written down looks younger and not older.
+        uptime = _uptime()
+        return Reading(time.time(), uptime, self._boot)
 
 
 class LoopClock:
@@ -52,3 +76,21 @@ class LoopClock:
 
     def wall(self) -> float:
         return self._wall_at_zero + self.monotonic()
+
+    def reading(self) -> Reading:
+        return Reading(self.wall(), self.monotonic(), boot=1)
+
+
+def _uptime() -> float:
+    # Elsewhere no start has a name, so that this clock is compared with itself alone.
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
+def _this_boot() -> int:
+    """A number of 31 bits; where the system names no start, this process is a start of its own."""
+    try:
+        drawn = int(_BOOT_ID.read_text(encoding="ascii")[:8], 16)
+    except (OSError, ValueError):
+        drawn = int.from_bytes(os.urandom(4))
+    return drawn >> 1 or 1

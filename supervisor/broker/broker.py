@@ -33,7 +33,7 @@ from supervisor.broker.stops import Stops
 from supervisor.broker.toll import Toll
 from supervisor.broker.verdict import Again, final_error
 from supervisor.broker.view import class_snapshot, why
-from supervisor.clock import Clock
+from supervisor.clock import LastingClock
 from supervisor.errors import Draining, KeyUnusable, RequestError, UpstreamUnavailable
 from supervisor.ledger.attempt import STALE
 from supervisor.ledger.ledger import Ledger
@@ -69,7 +69,7 @@ class Broker:
         *,
         upstream: Upstream,
         ledger: Ledger,
-        clock: Clock,
+        clock: LastingClock,
         spread: Callable[[], float] = random.random,
     ) -> None:
         self._upstream = upstream

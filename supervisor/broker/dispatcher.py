@@ -17,13 +17,14 @@ from anyio.abc import TaskStatus
 from supervisor.broker.entry import Entry
 from supervisor.broker.lines import Lines
 from supervisor.broker.toll import Toll
-from supervisor.clock import Clock
+from supervisor.clock import LastingClock
 from supervisor.errors import DeadlineExceeded, LedgerUnavailable, RequestError, StoreError
 from supervisor.ledger.attempt import Attempt
 from supervisor.ledger.ledger import Ledger
 from supervisor.messages import TrafficClass
 from supervisor.quota.pacer import Pacer
 from supervisor.quota.quota import Quota
+from supervisor.reading import Reading
 from supervisor.scheduler.scheduler import Round, Scheduler
 
 _log = structlog.get_logger("supervisor.broker")
@@ -53,7 +54,7 @@ class Dispatcher:
         quota: Quota,
         *,
         ledger: Ledger,
-        clock: Clock,
+        clock: LastingClock,
         toll: Toll,
         on_grant: Callable[[Entry], None],
     ) -> None:
@@ -164,8 +165,8 @@ class Dispatcher:
 
     async def _release(self, entries: Sequence[Entry], now: float) -> None:
         """Write a batch down, then let it go."""
-        wall = self._clock.wall()
-        attempts = [_attempt(entry, now=now, wall=wall) for entry in entries]
+        at = self._clock.reading()
+        attempts = [_attempt(entry, now=now, at=at) for entry in entries]
         try:
             await self._ledger.record(attempts)
         except StoreError as error:
@@ -216,15 +217,17 @@ class Dispatcher:
             timer.cancel()
 
 
-def _attempt(entry: Entry, *, now: float, wall: float) -> Attempt:
+def _attempt(entry: Entry, *, now: float, at: Reading) -> Attempt:
     request = entry.request
     return Attempt(
         f"{request.id}/{entry.attempts}",
         request.traffic_class,
         request.model,
         request.job,
-        wall,
+        at.wall,
         now - entry.since,
         entry.tokens,
         entry.cost,
+        at.uptime,
+        at.boot,
     )

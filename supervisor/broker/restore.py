@@ -14,7 +14,7 @@ from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.money import Money
 from supervisor.budget import span
-from supervisor.clock import Clock
+from supervisor.clock import LastingClock
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.messages import TrafficClass
 
@@ -40,7 +40,7 @@ class Restoration:
         money: Money,
         *,
         dispatcher: Dispatcher,
-        clock: Clock,
+        clock: LastingClock,
         entries: Callable[[], Iterable[Entry]],
     ) -> None:
         self._ledger = ledger
@@ -58,13 +58,16 @@ class Restoration:
             StoreError: The ledger cannot be read; nothing is counted twice when it is tried again.
         """
         await self._read_sums()
-        since = self._clock.wall() - self._dispatcher.quota.longest()
+        at = self._clock.reading()
+        # Behind the reading: held up in between, attempts look younger and not older.
+        now = self._clock.monotonic()
+        since = at.wall - self._dispatcher.quota.longest()
         if self._begun:
-            spent = await self._ledger.spent_elsewhere(since)
+            spent = await self._ledger.spent_elsewhere(since, at)
         else:
-            spent = await self._ledger.spent_since(since)
+            spent = await self._ledger.spent_since(since, at)
         self._begun = True
-        self._fill_windows(spent)
+        self._fill_windows(spent, now=now, wall=at.wall)
 
     async def _read_sums(self) -> None:
         # All of the month, without a budget too: one may come with a role that is loaded later.
@@ -81,9 +84,16 @@ class Restoration:
         under_way = [entry for entry in self._entries() if entry.attempt is not None]
         self._money.restore(costs, reserved, under_way)
 
-    def _fill_windows(self, spent: Sequence[Spent]) -> None:
+    def _fill_windows(self, spent: Sequence[Spent], *, now: float, wall: float) -> None:
+        """Count what was read.
+
+        Args:
+            spent: That, by the wall clock.
+            now: Monotonic seconds of a moment.
+            wall: Unix time of the same.
+        """
         dispatcher, accounts = self._dispatcher, self._books.accounts
-        now, wall, quota = self._clock.monotonic(), self._clock.wall(), self._dispatcher.quota
+        quota, read = dispatcher.quota, self._clock.monotonic()
         ends: list[tuple[float, int, int]] = []
         for attempt in spent:
             account = accounts.get(attempt.traffic_class)
@@ -95,7 +105,7 @@ class Restoration:
             # A clock set back must not make an attempt look newer than now.
             quota.restore(owner, now - max(0.0, wall - attempt.granted))
             # What was under way when the process died may be finished by the API this moment.
-            ended = wall if attempt.ended is None else attempt.ended
-            ends.append((now - max(0.0, wall - ended), owner, attempt.tokens))
+            ended = read if attempt.ended is None else now - max(0.0, wall - attempt.ended)
+            ends.append((ended, owner, attempt.tokens))
         for at, owner, tokens in sorted(ends):
             quota.restore_tokens(owner, tokens, at)

@@ -25,6 +25,8 @@ class Attempt:
         wait: Seconds this attempt waited in the queue.
         tokens: Tokens reserved.
         cost: Ticks of 1e-10 US dollars reserved in budgets.
+        uptime: The moment of the grant on the system's own clock, in seconds.
+        boot: The start of the system that it counts from; 0 where that is not known.
     """
 
     id: str
@@ -35,6 +37,8 @@ class Attempt:
     wait: float
     tokens: int
     cost: int = 0
+    uptime: float = 0.0
+    boot: int = 0
 
 
 @dataclass(frozen=True, slots=True)

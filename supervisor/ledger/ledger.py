@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,24 @@ class Ledger(Protocol):
         """
         ...
 
-    async def spent_since(self, moment: float) -> Sequence[Spent]:
-        """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
+    async def spent_since(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
+        """Attempts granted, or ended, at or after a Unix time; the oldest grant first.
+
+        Args:
+            moment: By the wall clock as it is now; so are all moments that are told.
+            by: Now. What was written since the system was started is then as old as it is by
+                uptime, however the wall clock was set. None goes by what was written alone.
+        """
         ...
 
-    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+    async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Like `spent_since`, but only what another process has written since this one began.
 
         Nothing is told twice. To be called while nothing is recorded.
+
+        Args:
+            moment: As there.
+            by: As there.
         """
         ...
 

@@ -11,9 +11,11 @@ import anyio
 from anyio.abc import TaskStatus
 
 from supervisor.budget import TICKS_PER_DOLLAR
+from supervisor.ledger import age
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 from supervisor.ledger.sums import RECORDED, Sums, ended
+from supervisor.reading import Reading
 
 _KEPT = 2 * 86_400.0
 _HOUR = 3_600.0
@@ -45,10 +47,7 @@ class MemoryLedger:
             self._ends[attempt.id] = attempt.tokens, None
             self._sums[_key(attempt)].add(RECORDED)
             self._reserved[_key(attempt)[:2]] += attempt.cost
-        while (
-            self._attempts
-            and self._attempts[0][1].granted < self._attempts[-1][1].granted - self._kept
-        ):
+        while self._attempts and age.apart(self._attempts[0][1], self._attempts[-1][1], self._kept):
             self._ends.pop(self._attempts.popleft()[0], None)
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
@@ -58,17 +57,15 @@ class MemoryLedger:
         self._sums[_key(attempt)].add(ended(settlement))
         self._reserved[_key(attempt)[:2]] += settlement.unpriced - attempt.cost
 
-    async def spent_since(self, moment: float) -> Sequence[Spent]:
+    async def spent_since(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
-        spent = [
-            Spent(attempt.traffic_class, attempt.granted, *self._ends[key])
-            for key, attempt in self._attempts
-            if max(attempt.granted, self._ends[key][1] or 0.0) >= moment
+        found = [
+            (one.traffic_class, one.granted, *self._ends[key], one.boot, age.ticks(one.uptime))
+            for key, one in self._attempts
         ]
-        # A clock that was set back writes later attempts down with earlier moments.
-        return sorted(spent, key=lambda one: one.granted)
+        return [one for one in age.told(found, by) if max(one.granted, one.ended or 0.0) >= moment]
 
-    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+    async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """No other process writes here."""
         return []
 

@@ -15,10 +15,12 @@ import psycopg
 from anyio.abc import TaskStatus
 
 from supervisor.errors import StoreError
-from supervisor.ledger import rows
+from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.sweeping import Sweeping
+from supervisor.reading import Reading
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -47,14 +49,29 @@ _COMPLETE = "".join(
     f"ALTER TABLE supervisor_{table} ADD COLUMN IF NOT EXISTS {column} BIGINT NOT NULL DEFAULT 0;"
     for table, column in rows.ADDED
 )
+_OLD = (
+    "boot = %(boot)s AND uptime + coalesce(ended - granted, 0)"
+    f" * {age.SECOND} < %(up)s::double precision"
+)
+_COUNTED = (
+    "SELECT class, granted, tokens, ended, boot, uptime, seq FROM supervisor_attempts"
+    f" WHERE NOT ({_OLD}) AND "
+)
 _SPENT = (
-    "SELECT class, granted, tokens, ended, seq FROM supervisor_attempts"
-    " WHERE granted >= %(since)s - %(longest)s"
-    " AND (granted >= %(since)s OR ended >= %(since)s) ORDER BY granted, seq"
+    f"{_COUNTED} granted >= %(since)s - %(longest)s"
+    " AND (granted >= %(since)s OR ended >= %(since)s)"
+    # Where the wall clock was set ahead these are not among those above: backwards over what this
+    # start of the system has written within the time that may count.
+    f" UNION {_COUNTED} seq > coalesce((SELECT seq FROM supervisor_attempts"
+    f" WHERE NOT (boot = %(boot)s AND uptime >= %(up)s - %(longest)s * {age.SECOND})"
+    " ORDER BY seq DESC LIMIT 1), 0)"
+    " ORDER BY granted, seq"
 )
 _FORGET = (
-    "DELETE FROM supervisor_attempts WHERE seq IN"
-    " (SELECT seq FROM supervisor_attempts WHERE granted < %s LIMIT %s)"
+    "DELETE FROM supervisor_attempts WHERE seq IN (SELECT seq FROM supervisor_attempts"
+    " WHERE granted < %(granted)s"
+    " AND CASE boot WHEN %(boot)s THEN uptime < %(uptime)s ELSE %(others)s END"
+    " LIMIT %(most)s)"
 )
 _HOURLY = (
     "SELECT hour, class, sum({0}) FROM supervisor_hours WHERE hour >= %s"
@@ -73,12 +90,11 @@ class PostgresqlLedger:
 
     def __init__(self, url: str, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
         self._url = url
-        self._kept = kept
         self._sweep = sweep
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._journal = Journal(self._begin, failure, of_values=_is_of_values)
-        self._newest = 0.0
+        self._sweeping = Sweeping(kept)
         self._numbering = rows.Numbering()
 
     def __repr__(self) -> str:
@@ -121,31 +137,32 @@ class PostgresqlLedger:
         """Note how an attempt ended; it is written down soon."""
         self._journal.settle(attempt, settlement)
 
-    async def spent_since(self, moment: float) -> Sequence[Spent]:
+    async def spent_since(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first.
 
         Raises:
             StoreError: The server cannot be read.
         """
         await self._journal.flushed()
+        self._sweeping.read(moment, by, anyio.current_time())
 
         async def read(connection: Connection) -> list[Spent]:
-            return [Spent(*row[:-1]) for row in await _spent(connection, moment)]
+            return age.told(await _spent(connection, moment, by), by)
 
         return await self._with(read)
 
-    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+    async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Like `spent_since`, but only what another process has written since this one began.
 
         Raises:
             StoreError: The server cannot be read.
         """
         await self._journal.flushed()
+        self._sweeping.read(moment, by, anyio.current_time())
 
         async def read(connection: Connection) -> list[Spent]:
             last = await _last(connection)
-            news = self._numbering.news(await _spent(connection, moment), last)
-            return [Spent(*row[:-1]) for row in news]
+            return age.told(self._numbering.news(await _spent(connection, moment, by), last), by)
 
         return await self._with(read)
 
@@ -213,13 +230,15 @@ class PostgresqlLedger:
             await cursor.executemany(_SETTLE, batch.settled)
             await cursor.executemany(_ADD, batch.sums)
         self._numbering.written(attempts, settlements)
-        self._newest = max(self._newest, *(attempt.granted for attempt in attempts), 0.0)
+        self._sweeping.wrote(attempts)
 
     async def _forget(self, connection: Connection) -> bool:
         """Remove some attempts that are too old; tells whether there may be more."""
+        old = self._sweeping.old(anyio.current_time())
+        if not old:
+            return False
         async with connection.transaction():
-            cursor = await connection.execute(_FORGET, (self._newest - self._kept, rows.CHUNK))
-            return cursor.rowcount == rows.CHUNK
+            return (await connection.execute(_FORGET.encode(), old)).rowcount == rows.CHUNK
 
     async def _with(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do something with the connection, one after the other."""
@@ -244,9 +263,9 @@ class PostgresqlLedger:
         return self._connection
 
 
-async def _spent(connection: Connection, moment: float) -> list[tuple[Any, ...]]:
-    bounds = {"since": moment, "longest": rows.LONGEST_ANSWER}
-    return await (await connection.execute(_SPENT, bounds)).fetchall()
+async def _spent(connection: Connection, moment: float, by: Reading | None) -> list[rows.Row]:
+    bounds = {**age.bounds(moment, by), "longest": rows.LONGEST_ANSWER}
+    return await (await connection.execute(_SPENT.encode(), bounds)).fetchall()
 
 
 async def _last(connection: Connection) -> int:

@@ -17,6 +17,7 @@ from math import ceil, isfinite
 from typing import Any
 
 from supervisor.budget import TICKS_PER_DOLLAR
+from supervisor.ledger import age
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import HourlyCost, UsageRow
 from supervisor.ledger.sums import ended
@@ -34,8 +35,8 @@ CHUNK = 5_000
 """Rows removed in one transaction, so that attempts need not wait long for it."""
 
 INSERT = (
-    "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, reserved)"
-    " VALUES (?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, reserved, boot,"
+    " uptime) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 )
 SETTLE = (
     "UPDATE attempts SET tokens=?, reserved=?, ended=?, status=?, outcome=?, latency=?,"
@@ -49,7 +50,10 @@ ADD = (
     " reasoning=h.reasoning+excluded.reasoning, cached=h.cached+excluded.cached,"
     " ticks=h.ticks+excluded.ticks, reserved=h.reserved+excluded.reserved"
 )
-ADDED = (("attempts", "reserved"), ("hours", "reserved"))
+ADDED = (
+    *(("attempts", "reserved"), ("hours", "reserved")),
+    *(("attempts", "boot"), ("attempts", "uptime")),
+)
 """Columns that the first ledgers had not: whole numbers, 0 where nothing was written."""
 _RESERVED = 8
 """Place of what is reserved among the sums, behind those that are counted by `sums.ended`."""
@@ -139,6 +143,8 @@ class Numbering:
                     _finite(a.wait),
                     a.tokens,
                     a.cost,
+                    a.boot,
+                    age.ticks(a.uptime),
                 )
                 for seq, a in enumerate(attempts, self._following)
             ],

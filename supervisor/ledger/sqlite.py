@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,13 @@ import anyio
 from anyio.abc import TaskStatus
 
 from supervisor.errors import StoreError
-from supervisor.ledger import rows
+from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 from supervisor.ledger.shortcut import Shortcut
+from supervisor.ledger.sweeping import Sweeping
+from supervisor.reading import Reading
 from supervisor.sqlite import connect
 
 T = TypeVar("T")
@@ -51,16 +53,36 @@ CREATE TABLE IF NOT EXISTS hours (
 ) WITHOUT ROWID;
 """
 
-_COUNTED = "SELECT class, granted, tokens, ended, seq FROM attempts"
+_LATE = f"uptime + latency * {age.SECOND}"
+_AFTER = (
+    f"CREATE INDEX IF NOT EXISTS attempts_late ON attempts (boot, {_LATE})"
+    f" WHERE latency > {rows.QUICK}"
+)
+"""An index on columns that older files get first."""
+_BEFORE = (
+    "SELECT seq FROM attempts WHERE NOT (boot = :boot AND uptime >= :up - :quick)"
+    " ORDER BY seq DESC LIMIT 1"
+)
+"""Backwards over what this start of the system has written within the time that counts."""
+_OLD = f"boot = :boot AND uptime + coalesce(ended - granted, 0) * {age.SECOND} < :up"
+_COUNTED = (
+    "SELECT class, granted, tokens, ended, boot, uptime, seq FROM attempts {index}"
+    f" WHERE NOT ({_OLD}) AND "
+)
+_BY = _COUNTED.format
 _SPENT = (
-    f"{_COUNTED} WHERE granted >= :since"
+    f"{_BY(index='')} granted >= :since"
     # Granted before and ended since: the quick ones a moment before, the slow ones by their index.
     # Without that a day's attempts would have to be looked at.
-    f" UNION ALL {_COUNTED} WHERE granted >= :since - {rows.QUICK + 1} AND granted < :since"
+    f" UNION {_BY(index='')} granted >= :since - {rows.QUICK + 1} AND granted < :since"
     f" AND ended >= :since AND latency <= {rows.QUICK}"
-    f" UNION ALL {_COUNTED} INDEXED BY attempts_slow"
-    f" WHERE latency > {rows.QUICK} AND ended >= :since AND granted < :since"
-    " ORDER BY granted"
+    f" UNION {_BY(index='INDEXED BY attempts_slow')}"
+    f" latency > {rows.QUICK} AND ended >= :since AND granted < :since"
+    # Where the wall clock was set ahead these are not among those above.
+    f" UNION {_BY(index='NOT INDEXED')} seq > :before"
+    f" UNION {_BY(index='INDEXED BY attempts_late')}"
+    f" latency > {rows.QUICK} AND boot = :boot AND {_LATE} >= :up"
+    " ORDER BY granted, seq"
 )
 _USAGE = (
     "SELECT strftime('%Y-%m-%d', hour * 3600, 'unixepoch') AS day, class, model, sum(attempts),"
@@ -72,7 +94,11 @@ _HOURLY = (
     " HAVING sum({0}) <> 0 ORDER BY hour, class"
 )
 _LAST = "SELECT max(seq) FROM attempts"
-_FORGET = "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts WHERE granted < ? LIMIT ?)"
+_FORGET = (
+    "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts"
+    " WHERE granted < :granted AND CASE boot WHEN :boot THEN uptime < :uptime ELSE :others END"
+    " LIMIT :most)"
+)
 
 
 class SqliteLedger:
@@ -86,14 +112,13 @@ class SqliteLedger:
 
     def __init__(self, path: Path, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
         self._path = path
-        self._kept = kept
         self._sweep = sweep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
         self._here: sqlite3.Connection | None = None
         self._shortcut = Shortcut()
         self._journal = Journal(self._begin, self._failure, of_values=_is_of_values)
-        self._newest = 0.0
+        self._sweeping = Sweeping(kept)
         self._numbering = rows.Numbering()
 
     def __repr__(self) -> str:
@@ -110,7 +135,7 @@ class SqliteLedger:
         try:
             while True:
                 await anyio.sleep(self._sweep)
-                while await self._call(partial(self._forget, self._newest - self._kept)):
+                while await self._forgotten():
                     pass
         finally:
             with anyio.CancelScope(shield=True):
@@ -134,31 +159,32 @@ class SqliteLedger:
         """Note how an attempt ended; it is written down soon."""
         self._journal.settle(attempt, settlement)
 
-    async def spent_since(self, moment: float) -> Sequence[Spent]:
+    async def spent_since(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first.
 
         Raises:
             StoreError: The file cannot be read.
         """
         await self._journal.flushed()
+        self._sweeping.read(moment, by, anyio.current_time())
 
         def read() -> list[Spent]:
-            return [Spent(*row[:-1]) for row in self._spent(moment)]
+            return age.told(self._spent(moment, by), by)
 
         return await self._call(read)
 
-    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+    async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Like `spent_since`, but only what another process has written since this one began.
 
         Raises:
             StoreError: The file cannot be read.
         """
         await self._journal.flushed()
+        self._sweeping.read(moment, by, anyio.current_time())
 
         def read() -> list[Spent]:
             last = _last(self._open())
-            news = self._numbering.news(self._spent(moment).fetchall(), last)
-            return [Spent(*row[:-1]) for row in news]
+            return age.told(self._numbering.news(self._spent(moment, by), last), by)
 
         return await self._call(read)
 
@@ -203,8 +229,7 @@ class SqliteLedger:
     def _begin(
         self, attempts: Sequence[Attempt], settlements: Sequence[Settled]
     ) -> asyncio.Future[None]:
-        if attempts:
-            self._newest = max(self._newest, attempts[-1].granted)
+        self._sweeping.wrote(attempts)
         loop = asyncio.get_running_loop()
         if self._shortcut.allows(len(attempts) + len(settlements), loop.time()):
             written: asyncio.Future[None] = loop.create_future()
@@ -227,6 +252,11 @@ class SqliteLedger:
             return False
         self._shortcut.took(perf_counter() - began, asyncio.get_running_loop().time())
         return True
+
+    async def _forgotten(self) -> bool:
+        """Remove some attempts that are too old; tells whether there may be more."""
+        old = self._sweeping.old(anyio.current_time())
+        return bool(old) and await self._call(partial(self._forget, old))
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
@@ -253,18 +283,22 @@ class SqliteLedger:
             self._numbering.go_on(_last(self._connection))
         return self._connection
 
-    def _spent(self, moment: float) -> sqlite3.Cursor:
-        return self._open().execute(_SPENT, {"since": moment})
+    def _spent(self, moment: float, by: Reading | None) -> list[rows.Row]:
+        connection = self._open()
+        bounds = {**age.bounds(moment, by), "quick": rows.QUICK * age.SECOND, "before": 0}
+        for (seq,) in connection.execute(_BEFORE, bounds):
+            bounds["before"] = seq
+        return connection.execute(_SPENT, bounds).fetchall()
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         self._write(self._open(), attempts, settlements)
 
-    def _forget(self, before: float) -> bool:
-        """Remove some attempts granted before then; tells whether there may be more."""
+    def _forget(self, old: Mapping[str, float]) -> bool:
+        """Remove some that are so old; tells whether there may be more."""
         connection = self._open()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            return connection.execute(_FORGET, (before, rows.CHUNK)).rowcount == rows.CHUNK
+            return connection.execute(_FORGET, old).rowcount == rows.CHUNK
 
     def _close(self) -> None:
         for connection in (self._here, self._connection):
@@ -295,12 +329,15 @@ def _is_of_values(error: BaseException) -> bool:
 
 def _complete(connection: sqlite3.Connection) -> None:
     """Add the columns that an older file lacks."""
-    for table, column in rows.ADDED:
-        found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-        if column not in {name for (name,) in found}:
-            connection.execute(
-                f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
-            )
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for table, column in rows.ADDED:
+            found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+            if column not in {name for (name,) in found}:
+                connection.execute(
+                    f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+                )
+        connection.execute(_AFTER)
 
 
 def _last(connection: sqlite3.Connection) -> int:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from supervisor.broker.broker import Broker
 from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import ClassSnapshot
-from supervisor.clock import Clock, LoopClock
+from supervisor.clock import LastingClock, LoopClock
 from supervisor.errors import RequestError
 from supervisor.limits import Limit
 from supervisor.messages import Reply, Request, TrafficClass
@@ -132,7 +132,7 @@ class PatientClock(LoopClock):
 
 def broker_of(
     api: ScriptedApi,
-    clock: Clock,
+    clock: LastingClock,
     *,
     limits: Sequence[str] = (),
     ledger: WatchedLedger | None = None,
@@ -155,7 +155,7 @@ def broker_of(
 
 @asynccontextmanager
 async def at_work(
-    clock: Clock,
+    clock: LastingClock,
     *limits: str,
     api: ScriptedApi | None = None,
     classes: Sequence[TrafficClass] = (CODE,),

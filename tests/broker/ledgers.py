@@ -11,6 +11,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.memory import MemoryLedger
+from supervisor.reading import Reading
 
 
 class WatchedLedger(MemoryLedger):
@@ -53,7 +54,7 @@ class WatchedLedger(MemoryLedger):
         super().settle(attempt, settlement)
         self.settled.append((attempt, settlement))
 
-    async def spent_elsewhere(self, moment: float) -> Sequence[Spent]:
+    async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         await super().record(self.elsewhere)
         told, self.elsewhere = self.elsewhere, []
         return [Spent(one.traffic_class, one.granted, one.tokens) for one in told]

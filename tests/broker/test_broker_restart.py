@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from supervisor.broker.snapshot import RequestsSnapshot
 from supervisor.clock import LoopClock
 from supervisor.messages import TrafficClass
+from supervisor.reading import Reading
 from supervisor.testing import run_virtual
 from tests.broker.desk import CODE, at_work, broker_of, most_within, request
 from tests.broker.ledgers import WatchedLedger
@@ -26,15 +27,20 @@ class ShiftedClock(LoopClock):
     """A wall clock that is wrong by so many seconds.
 
     Args:
-        shift: Seconds added to the wall clock.
+        shift: Seconds added to the wall clock; a test may change it.
+        boot: Names this start of the system.
     """
 
-    def __init__(self, shift: float) -> None:
+    def __init__(self, shift: float, *, boot: int = 1) -> None:
         super().__init__()
-        self._shift = shift
+        self.shift = shift
+        self._boot = boot
 
     def wall(self) -> float:
-        return super().wall() + self._shift
+        return super().wall() + self.shift
+
+    def reading(self) -> Reading:
+        return replace(super().reading(), boot=self._boot)
 
 
 async def live(
@@ -43,12 +49,13 @@ async def live(
     *,
     api: ScriptedApi,
     classes: Sequence[TrafficClass] = (CODE,),
+    clocks: Sequence[ShiftedClock] = (),
     **bounds: Any,
 ) -> None:
     """Several processes after each other on one ledger, each killed with a backlog."""
     ledger = WatchedLedger()
     for number, seconds in enumerate(lives):
-        clock = LoopClock()
+        clock = clocks[number] if clocks else LoopClock()
         broker = broker_of(api, clock, limits=limits, ledger=ledger, **bounds)
         for traffic_class in classes:
             broker.set_class(traffic_class)
@@ -70,6 +77,44 @@ def test_exact_over_restarts(lives: list[float]) -> None:
     assert most_within(api.times, 10.0) <= 5
     assert most_within(api.times, 60.0) <= 10
     assert api.arrivals
+
+
+STEPS = st.sampled_from([0.0, 10_800.0, -3_600.0, 30.0, -30.0])
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.floats(0.01, 70.0), STEPS), min_size=2, max_size=4))
+def test_exact_where_the_clock_is_set_between(lives: list[tuple[float, float]]) -> None:
+    """Whatever the wall clock is set to between two processes, the windows go on unchanged."""
+    api, straight = ScriptedApi(), ScriptedApi()
+    seconds = [life for life, _ in lives]
+    clocks = [ShiftedClock(shift) for _, shift in lives]
+    limits = ["5 requests / 10s", TEN]
+    run_virtual(lambda: live(limits, seconds, api=api, clocks=clocks))
+    run_virtual(lambda: live(limits, seconds, api=straight))
+    assert most_within(api.times, 10.0) <= 5
+    assert most_within(api.times, 60.0) <= 10
+    assert api.times == pytest.approx(straight.times, abs=0.01)
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_the_clock_is_set_while_it_runs() -> None:
+    """What was sent before and after the step comes back with its own age."""
+    ledger, api, clock = WatchedLedger(), ScriptedApi(), ShiftedClock(0.0)
+    async with at_work(clock, TEN, ledger=ledger, api=api) as desk:
+        await desk.ask("a")
+        await anyio.sleep(20)
+        clock.shift = -3_600.0
+        await desk.ask("b")
+        await anyio.sleep(20)
+        clock.shift = 7_200.0
+        for number in range(8):
+            await desk.ask(f"n{number}")
+    async with at_work(clock, TEN, ledger=ledger, api=api) as desk:
+        for name in "cde":
+            await desk.ask(name)
+    assert api.times[10:] == pytest.approx([at + 60.25 for at in api.times[:3]], abs=0.01)
 
 
 @pytest.mark.usefixtures("virtual")
@@ -127,15 +172,16 @@ async def test_what_was_used_goes_on(virtual: LoopClock) -> None:
         assert (desk.of().attempts, desk.of().cost_usd) == (row.attempts, float(row.cost))
 
 
+@pytest.mark.parametrize("boot", [1, 2])
 @pytest.mark.parametrize("shift", [-3_600.0, -1.0, 0.0])
-async def test_a_clock_that_was_set_back(virtual: LoopClock, shift: float) -> None:
+async def test_a_clock_that_was_set_back(virtual: LoopClock, shift: float, boot: int) -> None:
     """An attempt of the future happened just now: a clock set back never frees room early."""
     ledger, api = WatchedLedger(), ScriptedApi()
     async with at_work(virtual, TEN, ledger=ledger, api=api) as desk:
         for number in range(10):
             await desk.ask(f"n{number}")
     await anyio.sleep(10)
-    async with at_work(ShiftedClock(shift), TEN, ledger=ledger, api=api) as desk:
+    async with at_work(ShiftedClock(shift, boot=boot), TEN, ledger=ledger, api=api) as desk:
         await desk.ask("a")
     assert most_within(api.times, 60.0) == 10
     assert api.times[-1] < 75.0

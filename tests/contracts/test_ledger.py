@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.ledger.attempt import UNSENT, Attempt, Settlement
@@ -23,6 +24,7 @@ from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.rows import QUICK
 from supervisor.ledger.sqlite import SqliteLedger
 from supervisor.messages import Usage
+from supervisor.reading import Reading
 
 LEDGERS: dict[str, Callable[[str], Ledger]] = {
     "memory": lambda _: MemoryLedger(),
@@ -258,6 +260,72 @@ async def test_read_back_by_the_end_however_long_it_took(ledger: Ledger) -> None
         for moment, expected in ((0.0, [NOON + latency, *later]), (0.125, later)):
             spent = await ledger.spent_since(NOON + latency + moment)
             assert sorted(one.ended or 0.0 for one in spent) == expected
+
+
+def at_uptime(name: str, uptime: float, *, ahead: float = NOON, boot: int = 7) -> Attempt:
+    """An attempt whose moment is known by a wall clock that is so far ahead of the uptime."""
+    return replace(attempt(name, uptime + ahead), uptime=uptime, boot=boot)
+
+
+@pytest.mark.parametrize("ahead", [NOON + 3 * 3_600.0, NOON, NOON - 3 * 3_600.0])
+async def test_a_clock_that_was_set_changes_no_age(ledger: Ledger, ahead: float) -> None:
+    """What was written since the system was started is as old as it is by uptime."""
+    clocks = {10.0: NOON, 100.0: NOON, 130.0: NOON - 3_600, 160.0: NOON + 5_000, 190.0: NOON}
+    attempts = [at_uptime(str(up), up, ahead=set_to) for up, set_to in clocks.items()]
+    await ledger.record(attempts)
+    ledger.settle(attempts[0], answered(latency=100.0, tokens=5))
+    ledger.settle(attempts[2], answered(latency=30.0, tokens=6))
+    now = Reading(ahead + 200.0, 200.0, 7)
+    spent = await ledger.spent_since(now.wall - 100.0, now)
+    ages = [(now.wall - one.granted, one.ended and now.wall - one.ended) for one in spent]
+    assert ages == [(190.0, 90.0), (100.0, None), (70.0, 40.0), (40.0, None), (10.0, None)]
+    later = Reading(ahead + 235.0, 235.0, 7)
+    spent = await ledger.spent_since(later.wall - 100.0, later)
+    assert [later.wall - one.granted for one in spent] == [105.0, 75.0, 45.0]
+
+
+async def test_another_start_of_the_system_goes_by_wall_time(ledger: Ledger) -> None:
+    """Uptimes of before a boot, or of another machine, say nothing here."""
+    await ledger.record([at_uptime("theirs", 5_000.0, boot=8), at_uptime("ours", 190.0)])
+    now = Reading(NOON + 260.0, 200.0, 7)
+    granted = [one.granted for one in await ledger.spent_since(NOON, now)]
+    assert granted == [NOON + 250.0, NOON + 5_000.0]
+    assert not [one for one in await ledger.spent_since(NOON + 5_001.0, now)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@settings(max_examples=15)
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(-9_000, 9_000), st.integers(-1, 200))),
+    st.integers(-9_000, 9_000),
+    st.integers(1, 300),
+)
+def test_ages_are_those_of_uptime(
+    kind: str, steps: list[tuple[int, int, int]], last: int, span: int
+) -> None:
+    """However often the wall clock is set, exactly what counts is read back, as old as it is."""
+
+    async def keep(folder: str) -> None:
+        ledger = LEDGERS[kind](folder)
+        async with at_work(ledger):
+            up, ends = 1_000.0, dict[float, float | None]()
+            for number, (gap, shift, latency) in enumerate(steps):
+                up += gap + 0.25
+                one = at_uptime(str(number), up, ahead=NOON + shift)
+                await ledger.record([one])
+                ends[up] = None if latency < 0 else up + latency
+                if latency >= 0:
+                    ledger.settle(one, answered(latency=float(latency)))
+            now = Reading(NOON + last + up + 1, up + 1, 7)
+            since = now.uptime - span
+            spent = await ledger.spent_since(now.wall - span, now)
+            back = now.uptime - now.wall
+            found = {one.granted + back: one.ended and one.ended + back for one in spent}
+            assert found == {at: end for at, end in ends.items() if (end or at) >= since}
+
+    with TemporaryDirectory() as folder:
+        anyio.run(keep, folder)
 
 
 async def test_a_reading_does_not_change(ledger: Ledger) -> None:

@@ -21,6 +21,7 @@ from supervisor.ledger.ledger import Spent
 from supervisor.ledger.shortcut import IN_A_ROW
 from supervisor.ledger.sqlite import SCHEMA, SqliteLedger
 from supervisor.messages import Usage
+from supervisor.reading import Reading
 from supervisor.sqlite import connect
 
 NOON = 1_800_014_400.0
@@ -198,6 +199,33 @@ async def test_old_attempts_go_and_their_sums_stay(file: Path) -> None:
         assert sum(row.attempts for row in await ledger.usage()) == 10
         tasks.cancel_scope.cancel()
     assert "ledger.sqlite" in repr(ledger)
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_clock_days_ahead_for_a_while_removes_nothing(file: Path) -> None:
+    """Neither what this start of the system has written, nor, while it may count, another's."""
+    before = SqliteLedger(file)
+    await before.record([attempt("before")])
+    await before.aclose()
+    ledger, day = SqliteLedger(file), 86_400.0
+
+    def sent(name: str, uptime: float, ahead: float) -> Attempt:
+        return replace(attempt(name, NOON + uptime + ahead), uptime=uptime, boot=1)
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(ledger.run)
+        # Virtual time runs away while a thread works: only a time without end is not over then.
+        assert len(await ledger.spent_since(-1e12, Reading(NOON, 0.0, 1))) == 1
+        await ledger.record([sent("a", 1.0, 0.0), sent("b", 2.0, 10 * day)])
+        await anyio.sleep(2 * rows.SWEEP)
+        kept = [one.granted for one in await ledger.spent_since(0.0)]
+        assert kept == [NOON, NOON + 1.0, NOON + 2.0 + 10 * day]
+        # In the end all goes that is old by both clocks.
+        await ledger.record([sent("c", 20 * day, 0.0)])
+        await anyio.sleep(2 * rows.SWEEP)
+        kept = [one.granted for one in await ledger.spent_since(0.0)]
+        assert kept == [NOON, NOON + 20 * day]
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_file_of_before_goes_on(file: Path) -> None:
