@@ -101,6 +101,7 @@ class Broker:
             clock=clock,
             toll=Toll(self._money, self._books.accounts),
             on_grant=self._books.granted,
+            grace=settings.jitter / 2,
         )
         self._books.on_room = self._dispatcher.answered
         self._accounts = self._books.accounts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -47,6 +48,7 @@ class Dispatcher:
         clock: Tells the time.
         toll: Puts prices on what waits.
         on_grant: Told of every grant that was written down, before it is released.
+        grace: Seconds that writing down may take as a rule.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Dispatcher:
         clock: LastingClock,
         toll: Toll,
         on_grant: Callable[[Entry], None],
+        grace: float,
     ) -> None:
         self._on_grant = on_grant
         self.quota = quota
@@ -65,6 +68,7 @@ class Dispatcher:
         self.lines = Lines()
         self._ledger = ledger
         self._clock = clock
+        self._grace = self._least_grace = max(_LATE, grace)
         self._wake = asyncio.Event()
         fastest = quota.fastest_pace
         self._pacer = None if fastest is None else Pacer(fastest, self._wake.set)
@@ -168,7 +172,7 @@ class Dispatcher:
         at = self._clock.reading()
         attempts = [_attempt(entry, now=now, at=at) for entry in entries]
         try:
-            await self._ledger.record(attempts)
+            released = await self._written(attempts, now)
         except StoreError as error:
             _log.error("broker.record_failed", error=str(error), attempts=len(entries))
             message = f"not sent, for it could not be written down: {error.message}"
@@ -179,10 +183,10 @@ class Dispatcher:
             message = "not sent: the dispatcher was stopped while it was written down"
             self._void(entries, partial(RequestError, message))
             raise
-        released = self._clock.monotonic()
         if released - now > _LATE:
             owners = [entry.owner for entry in entries]
             self.quota.restamp(owners, released)
+            attempts = [replace(attempt, grace=released - now) for attempt in attempts]
         for entry, attempt in zip(entries, attempts, strict=True):
             entry.waited += attempt.wait
             entry.granted_at = released
@@ -191,6 +195,26 @@ class Dispatcher:
             entry.release()
         # Everything granted is sent before more is decided: the loop stays fair and grants fresh.
         await asyncio.sleep(0)
+
+    async def _written(self, attempts: Sequence[Attempt], now: float) -> float:
+        """Write a batch down, so that no restart lets its places go before they are free here.
+
+        How long that takes is not known before: what is read back counts from the end of its
+        grace, so where that is over a later one is written down first.
+
+        Returns:
+            Monotonic seconds at which it may go.
+        """
+        grace = self._grace
+        await self._ledger.record([replace(attempt, grace=grace) for attempt in attempts])
+        released = self._clock.monotonic()
+        # The next one is likely to take as long.
+        self._grace = max(self._least_grace, 2 * (released - now))
+        while released - now > grace:
+            grace = 3 * (released - now)
+            await self._ledger.postpone([replace(attempt, grace=grace) for attempt in attempts])
+            released = self._clock.monotonic()
+        return released
 
     def _void(self, entries: Sequence[Entry], refuse: Callable[[], RequestError]) -> None:
         """What was granted is not sent: its tokens come free, its place in the log does not."""

@@ -46,17 +46,17 @@ def told(found: Iterable[Sequence[Any]], by: Reading | None) -> list[Spent]:
     """Attempts by the wall clock as it is now, the oldest first.
 
     Args:
-        found: Class, Unix time of the grant, tokens, Unix time of the end, start of the system and
-            uptime of each.
+        found: Class, Unix time of the grant, tokens, Unix time of the end, start of the system,
+            uptime and latency of each.
         by: Now; None to go by wall time alone.
     """
     spent: list[Spent] = []
-    for traffic_class, granted, tokens, ended, boot, uptime, *_ in found:
-        at = granted
-        if by is not None and boot == by.boot:
-            at = by.wall - (by.uptime - uptime / SECOND)
-        end = None if ended is None else ended + (at - granted)
-        spent.append(Spent(traffic_class, at, tokens, end))
+    for traffic_class, granted, tokens, ended, boot, uptime, latency, *_ in found:
+        if by is None or boot != by.boot:
+            spent.append(Spent(traffic_class, granted, tokens, ended))
+            continue
+        at = by.wall - (by.uptime - uptime / SECOND)
+        spent.append(Spent(traffic_class, at, tokens, None if ended is None else at + latency))
     return sorted(spent, key=lambda one: one.granted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supervisor.messages import Usage
 
@@ -27,6 +27,8 @@ class Attempt:
         cost: Ticks of 1e-10 US dollars reserved in budgets.
         uptime: The moment of the grant on the system's own clock, in seconds.
         boot: The start of the system that it counts from; 0 where that is not known.
+        grace: Seconds after the grant within which it is released: by then it counts when it is
+            read back. How late it really was, once it is settled.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Attempt:
     cost: int = 0
     uptime: float = 0.0
     boot: int = 0
+    grace: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,17 @@ class Ledger(Protocol):
         """
         ...
 
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        """Write down that attempts go later than their grace when they were recorded.
+
+        Args:
+            attempts: As they were recorded, but for their grace.
+
+        Raises:
+            StoreError: It could not be written, so they must not be sent.
+        """
+        ...
+
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Note how an attempt ended; it is written down soon.
 

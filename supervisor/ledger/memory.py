@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,11 +15,26 @@ from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger import age
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
-from supervisor.ledger.sums import RECORDED, Sums, ended
+from supervisor.ledger.sums import RECORDED, Sums
+from supervisor.ledger.sums import ended as ended_sums
 from supervisor.reading import Reading
 
 _KEPT = 2 * 86_400.0
 _HOUR = 3_600.0
+
+
+@dataclass(slots=True)
+class _State:
+    """What has become of an attempt; grace and latency are in seconds."""
+
+    tokens: int
+    grace: float
+    latency: float | None = None
+
+    def row(self, one: Attempt) -> tuple[object, ...]:
+        granted, uptime = one.granted + self.grace, age.ticks(one.uptime + self.grace)
+        end = None if self.latency is None else granted + self.latency
+        return (one.traffic_class, granted, self.tokens, end, one.boot, uptime, self.latency)
 
 
 class MemoryLedger:
@@ -30,8 +46,8 @@ class MemoryLedger:
 
     def __init__(self, *, kept: float = _KEPT) -> None:
         self._kept = kept
-        self._attempts: deque[tuple[str, Attempt]] = deque()
-        self._ends: dict[str, tuple[int, float | None]] = {}
+        self._attempts: deque[Attempt] = deque()
+        self._states: dict[str, _State] = {}
         self._sums: defaultdict[tuple[float, str, str], Sums] = defaultdict(Sums)
         self._reserved: defaultdict[tuple[float, str], int] = defaultdict(int)
 
@@ -43,26 +59,29 @@ class MemoryLedger:
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """Remember attempts that are about to be sent."""
         for attempt in attempts:
-            self._attempts.append((attempt.id, attempt))
-            self._ends[attempt.id] = attempt.tokens, None
+            self._attempts.append(attempt)
+            self._states[attempt.id] = _State(attempt.tokens, attempt.grace)
             self._sums[_key(attempt)].add(RECORDED)
             self._reserved[_key(attempt)[:2]] += attempt.cost
-        while self._attempts and age.apart(self._attempts[0][1], self._attempts[-1][1], self._kept):
-            self._ends.pop(self._attempts.popleft()[0], None)
+        while self._attempts and age.apart(self._attempts[0], self._attempts[-1], self._kept):
+            self._states.pop(self._attempts.popleft().id, None)
+
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        """Remember that attempts go later than their grace when they were recorded."""
+        for attempt in attempts:
+            self._states[attempt.id].grace = attempt.grace
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Remember how an attempt ended."""
-        if attempt.id in self._ends:
-            self._ends[attempt.id] = settlement.tokens, attempt.granted + settlement.latency
-        self._sums[_key(attempt)].add(ended(settlement))
+        if attempt.id in self._states:
+            ended = _State(settlement.tokens, attempt.grace, settlement.latency)
+            self._states[attempt.id] = ended
+        self._sums[_key(attempt)].add(ended_sums(settlement))
         self._reserved[_key(attempt)[:2]] += settlement.unpriced - attempt.cost
 
     async def spent_since(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:
         """Attempts granted, or ended, at or after a Unix time; the oldest grant first."""
-        found = [
-            (one.traffic_class, one.granted, *self._ends[key], one.boot, age.ticks(one.uptime))
-            for key, one in self._attempts
-        ]
+        found = [self._states[one.id].row(one) for one in self._attempts]
         return [one for one in age.told(found, by) if max(one.granted, one.ended or 0.0) >= moment]
 
     async def spent_elsewhere(self, moment: float, by: Reading | None = None) -> Sequence[Spent]:

@@ -50,11 +50,10 @@ _COMPLETE = "".join(
     for table, column in rows.ADDED
 )
 _OLD = (
-    "boot = %(boot)s AND uptime + coalesce(ended - granted, 0)"
-    f" * {age.SECOND} < %(up)s::double precision"
+    f"boot = %(boot)s AND uptime + coalesce(latency, 0) * {age.SECOND} < %(up)s::double precision"
 )
 _COUNTED = (
-    "SELECT class, granted, tokens, ended, boot, uptime, seq FROM supervisor_attempts"
+    "SELECT class, granted, tokens, ended, boot, uptime, latency, seq FROM supervisor_attempts"
     f" WHERE NOT ({_OLD}) AND "
 )
 _SPENT = (
@@ -132,6 +131,20 @@ class PostgresqlLedger:
             StoreError: They could not be written, so they must not be sent.
         """
         await self._journal.record(attempts)
+
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        """Write down that attempts go later than their grace when they were recorded.
+
+        Raises:
+            StoreError: It could not be written, so they must not be sent.
+        """
+        late = self._numbering.postponed(attempts)
+
+        async def write(connection: Connection) -> None:
+            async with connection.transaction(), connection.cursor() as cursor:
+                await cursor.executemany(_POSTPONE, late)
+
+        await self._with(write)
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Note how an attempt ended; it is written down soon."""
@@ -308,4 +321,5 @@ def _translated(statement: str) -> bytes:
 
 _INSERT = _translated(rows.INSERT)
 _SETTLE = _translated(rows.SETTLE)
+_POSTPONE = _translated(rows.POSTPONE)
 _ADD = _translated(rows.ADD)

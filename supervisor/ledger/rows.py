@@ -40,8 +40,9 @@ INSERT = (
 )
 SETTLE = (
     "UPDATE attempts SET tokens=?, reserved=?, ended=?, status=?, outcome=?, latency=?,"
-    " prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE seq=?"
+    " uptime=?, prompt=?, completion=?, reasoning=?, cached=?, ticks=? WHERE seq=?"
 )
+POSTPONE = "UPDATE attempts SET granted=?, uptime=? WHERE seq=?"
 ADD = (
     "INSERT INTO hours AS h VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (hour, class, model)"
     " DO UPDATE SET attempts=h.attempts+excluded.attempts,"
@@ -139,12 +140,12 @@ class Numbering:
                     a.traffic_class,
                     a.model,
                     a.job,
-                    a.granted,
+                    a.granted + a.grace,
                     _finite(a.wait),
                     a.tokens,
                     a.cost,
                     a.boot,
-                    age.ticks(a.uptime),
+                    age.ticks(a.uptime + a.grace),
                 )
                 for seq, a in enumerate(attempts, self._following)
             ],
@@ -166,6 +167,13 @@ class Numbering:
             self._following += 1
         for attempt, _ in settlements:
             self._open.pop(attempt.id, None)
+
+    def postponed(self, attempts: Sequence[Attempt]) -> list[tuple[float, int, int]]:
+        """The values for `POSTPONE` of attempts that were written and have not ended."""
+        return [
+            (one.granted + one.grace, age.ticks(one.uptime + one.grace), self._open[one.id])
+            for one in attempts
+        ]
 
     def _is_own(self, number: int) -> bool:
         at = bisect_right(self._own, number, key=lambda own: own.start)
@@ -216,10 +224,11 @@ def _settled(seq: int, attempt: Attempt, settlement: Settlement) -> tuple[object
     return (
         settlement.tokens,
         settlement.unpriced,
-        attempt.granted + _finite(settlement.latency),
+        attempt.granted + attempt.grace + _finite(settlement.latency),
         settlement.status,
         settlement.outcome,
         _finite(settlement.latency),
+        age.ticks(attempt.uptime + attempt.grace),
         *counts,
         seq,
     )

@@ -64,9 +64,9 @@ _BEFORE = (
     " ORDER BY seq DESC LIMIT 1"
 )
 """Backwards over what this start of the system has written within the time that counts."""
-_OLD = f"boot = :boot AND uptime + coalesce(ended - granted, 0) * {age.SECOND} < :up"
+_OLD = f"boot = :boot AND uptime + coalesce(latency, 0) * {age.SECOND} < :up"
 _COUNTED = (
-    "SELECT class, granted, tokens, ended, boot, uptime, seq FROM attempts {index}"
+    "SELECT class, granted, tokens, ended, boot, uptime, latency, seq FROM attempts {index}"
     f" WHERE NOT ({_OLD}) AND "
 )
 _BY = _COUNTED.format
@@ -154,6 +154,14 @@ class SqliteLedger:
             StoreError: They could not be written, so they must not be sent.
         """
         await self._journal.record(attempts)
+
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        """Write down that attempts go later than their grace when they were recorded.
+
+        Raises:
+            StoreError: It could not be written, so they must not be sent.
+        """
+        await self._call(partial(self._postpone, self._numbering.postponed(attempts)))
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Note how an attempt ended; it is written down soon."""
@@ -292,6 +300,12 @@ class SqliteLedger:
 
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         self._write(self._open(), attempts, settlements)
+
+    def _postpone(self, late: Sequence[tuple[float, int, int]]) -> None:
+        connection = self._open()
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(rows.POSTPONE, late)
 
     def _forget(self, old: Mapping[str, float]) -> bool:
         """Remove some that are so old; tells whether there may be more."""

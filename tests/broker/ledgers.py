@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 import anyio
 
@@ -47,6 +48,11 @@ class WatchedLedger(MemoryLedger):
         if self.then is not None:
             asyncio.get_running_loop().call_soon(self.then)
 
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        if self.slow:
+            await anyio.sleep(self.slow)
+        await super().postpone(attempts)
+
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         if attempt not in self.recorded:
             self.premature.append(attempt)
@@ -63,6 +69,28 @@ class WatchedLedger(MemoryLedger):
     def outcomes(self) -> list[str]:
         """How the attempts ended, in order."""
         return [settlement.outcome for _, settlement in self.settled]
+
+
+class LaggingLedger(WatchedLedger):
+    """Takes its time before it has written something down, and again after that.
+
+    Args:
+        delays: Seconds; when they are used up it takes none.
+    """
+
+    def __init__(self, delays: Sequence[float]) -> None:
+        super().__init__()
+        self._delays = chain(delays, repeat(0.0))
+
+    async def record(self, attempts: Sequence[Attempt]) -> None:
+        await anyio.sleep(next(self._delays))
+        await super().record(attempts)
+        await anyio.sleep(next(self._delays))
+
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        await anyio.sleep(next(self._delays))
+        await super().postpone(attempts)
+        await anyio.sleep(next(self._delays))
 
 
 FULL_DISK = StoreError("cannot write data/supervisor.sqlite: disk is full", hint="make room")

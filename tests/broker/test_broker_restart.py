@@ -17,7 +17,7 @@ from supervisor.messages import TrafficClass
 from supervisor.reading import Reading
 from supervisor.testing import run_virtual
 from tests.broker.desk import CODE, at_work, broker_of, most_within, request
-from tests.broker.ledgers import WatchedLedger
+from tests.broker.ledgers import LaggingLedger, WatchedLedger
 from tests.upstream.api import BROKEN, Answer, ScriptedApi, completion
 
 TEN = "10 requests / minute"
@@ -50,10 +50,11 @@ async def live(
     api: ScriptedApi,
     classes: Sequence[TrafficClass] = (CODE,),
     clocks: Sequence[ShiftedClock] = (),
+    ledger: WatchedLedger | None = None,
     **bounds: Any,
 ) -> None:
     """Several processes after each other on one ledger, each killed with a backlog."""
-    ledger = WatchedLedger()
+    ledger = WatchedLedger() if ledger is None else ledger
     for number, seconds in enumerate(lives):
         clock = clocks[number] if clocks else LoopClock()
         broker = broker_of(api, clock, limits=limits, ledger=ledger, **bounds)
@@ -77,6 +78,46 @@ def test_exact_over_restarts(lives: list[float]) -> None:
     assert most_within(api.times, 10.0) <= 5
     assert most_within(api.times, 60.0) <= 10
     assert api.arrivals
+
+
+DELAYS = st.sampled_from([0.0, 0.0005, 0.004, 0.05, 0.4, 3.0])
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(
+    st.lists(st.floats(0.01, 40.0), min_size=2, max_size=4),
+    st.lists(DELAYS, min_size=1, max_size=12),
+    st.sampled_from([0.0, 1.0, 20.0]),
+)
+def test_exact_over_restarts_with_slow_writes(
+    lives: list[float], delays: list[float], latency: float
+) -> None:
+    """However long it takes to write down and whenever it is killed, no limit is exceeded."""
+    api, ledger = ScriptedApi(default=Answer(after=latency)), LaggingLedger(delays)
+    limits = ["5 requests / 10s", TEN]
+    run_virtual(lambda: live(limits, lives, api=api, ledger=ledger, jitter=0.01))
+    assert most_within(api.times, 10.0) <= 5
+    assert most_within(api.times, 60.0) <= 10
+
+
+@pytest.mark.parametrize(("latency", "most"), [(0.0, 0.0), (30.0, 1.0)])
+@pytest.mark.parametrize("boot", [1, 2])
+async def test_a_slow_write_costs_a_restart_little(
+    virtual: LoopClock, latency: float, most: float, boot: int
+) -> None:
+    """What has ended is free when it would have been; what was under way a moment later."""
+    ledger, api = WatchedLedger(), ScriptedApi(default=Answer(after=latency))
+    ledger.slow = 1.0
+    await live([TEN], [20.0], api=api, ledger=ledger)
+    assert len(api.times) == 10
+    ledger.slow = 0.0
+    async with at_work(ShiftedClock(0.0, boot=boot), TEN, ledger=ledger, api=api) as desk:
+        await desk.ask("a")
+    # By wall time the grace stays, whatever became of it.
+    late = api.times[10] - api.times[0] - 60.25
+    assert -0.001 <= late <= (most if boot == 1 else 1.0) + 0.001
+    assert virtual.monotonic() > 60.0
 
 
 STEPS = st.sampled_from([0.0, 10_800.0, -3_600.0, 30.0, -30.0])

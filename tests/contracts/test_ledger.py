@@ -293,6 +293,33 @@ async def test_another_start_of_the_system_goes_by_wall_time(ledger: Ledger) -> 
     assert not [one for one in await ledger.spent_since(NOON + 5_001.0, now)]
 
 
+@pytest.mark.parametrize("boot", [7, 0])
+async def test_an_attempt_counts_from_the_end_of_its_grace(ledger: Ledger, boot: int) -> None:
+    """Until it has ended; then, by uptime, from when it really went. A longer grace may follow."""
+    early, late = (
+        replace(at_uptime(name, 100.0, boot=boot), grace=grace)
+        for name, grace in (("early", 2.0), ("late", 2.0))
+    )
+    now = Reading(NOON + 150.0, 150.0, 7)
+
+    async def moments() -> list[tuple[float, float | None]]:
+        spent = await ledger.spent_since(NOON, now)
+        return [(one.granted - NOON, one.ended and one.ended - NOON) for one in spent]
+
+    await ledger.record([early, late])
+    assert await moments() == [(102.0, None), (102.0, None)]
+    await ledger.postpone([replace(late, grace=9.0)])
+    assert await moments() == [(102.0, None), (109.0, None)]
+    ledger.settle(replace(late, grace=5.0), answered(latency=20.0))
+    ledger.settle(replace(early, grace=0.5), answered(latency=20.0))
+    ends = [one.ended and one.ended - NOON for one in await ledger.spent_since(NOON, now)]
+    assert ends == [120.5, 125.0]
+    if boot:
+        assert [granted for granted, _ in await moments()] == [100.5, 105.0]
+    else:
+        assert min(granted for granted, _ in await moments()) >= 100.5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @settings(max_examples=15)
