@@ -43,9 +43,13 @@ class SystemClock:
 
     `time.monotonic` and not `loop.time()`: uvloop's is cached once per loop iteration, so a busy
     loop would stamp a grant earlier than it happened.
+
+    Args:
+        boot_id: The file in which the system names its start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, boot_id: Path = _BOOT_ID) -> None:
+        self._boot_id = boot_id
         self._boot = 0
 
     def monotonic(self) -> float:
@@ -55,7 +59,7 @@ class SystemClock:
         return time.time()
 
     def reading(self) -> Reading:
-        self._boot = self._boot or _this_boot()
+        self._boot = self._boot or _boot_of(self._boot_id)
         # Uptime first: held up in between, what was written down looks younger and not older.
         uptime = _uptime()
         return Reading(time.time(), uptime, self._boot)
@@ -87,10 +91,10 @@ def _uptime() -> float:
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
-def _this_boot() -> int:
+def _boot_of(file: Path) -> int:
     """A number of 31 bits; where the system names no start, this process is a start of its own."""
     try:
-        drawn = int(_BOOT_ID.read_text(encoding="ascii")[:8], 16)
+        drawn = int(file.read_text(encoding="ascii")[:8], 16)
     except (OSError, ValueError):
         drawn = int.from_bytes(os.urandom(4))
     return drawn >> 1 or 1

@@ -125,7 +125,7 @@ def _loop_never_blocks() -> Iterator[None]:
             function = watch.functions[f"sqlite3.Connection.{name}"]
             function.can_block_in("supervisor/ledger/sqlite.py", "_write_here")
         # The kernel's own file, once in a process: no disk.
-        watch.functions["io.TextIOWrapper.read"].can_block_in("supervisor/clock.py", "_this_boot")
+        watch.functions["io.TextIOWrapper.read"].can_block_in("supervisor/clock.py", "_boot_of")
         yield
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from supervisor.errors import StoreError
+from supervisor.ledger import rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.postgresql import PostgresqlLedger
@@ -21,14 +22,14 @@ ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10, 5)
 
 @pytest.mark.slow
 async def test_tables_of_before_go_on(postgresql: str) -> None:
-    """Tables that know of no reservations of money are read, completed and written on."""
+    """Tables that know of no reservations of money and of no uptime are completed and go on."""
     with database(postgresql) as url:
         first = PostgresqlLedger(url)
         await first.record([ONE])
         await first.aclose()
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as old:
-            for table in ("attempts", "hours"):
-                await old.execute(f"ALTER TABLE supervisor_{table} DROP COLUMN reserved".encode())
+            for table, column in rows.ADDED:
+                await old.execute(f"ALTER TABLE supervisor_{table} DROP COLUMN {column}".encode())
         ledger = PostgresqlLedger(url)
         assert list(await ledger.spent_since(NOON)) == [Spent("code", NOON, 10)]
         assert not await ledger.reserved_since(NOON)
