@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from supervisor.clock import LoopClock
 from supervisor.config.settings import WebSettings
 from supervisor.errors import StoreError
+from supervisor.ledger.owner import SqliteOwnership
 from supervisor.tenure import Tenure
 
 AWAY = StoreError("the store is away")
@@ -56,6 +60,7 @@ class Door:
 
     def __init__(self, *troubles: StoreError) -> None:
         self.story: list[str] = []
+        self.opened = anyio.Event()
         self._troubles = deque(troubles)
 
     def hold(self, reason: str) -> None:
@@ -69,6 +74,7 @@ class Door:
 
     def let_go(self) -> None:
         self.story.append("open")
+        self.opened.set()
 
 
 def tenure(lock: ScriptedLock, takeover: float = 0.0) -> Tenure:
@@ -141,6 +147,25 @@ async def test_a_lock_that_is_lost_again_at_once(virtual: LoopClock) -> None:
         assert door.story[0] == door.story[1]
         assert (lock.tries, door.story[2:]) == (2, ["caught up", "open"])
         tasks.cancel_scope.cancel()
+
+
+async def test_a_lock_whose_file_is_removed(tmp_path: Path) -> None:
+    """It is had back at once with a new file, and nothing was sent meanwhile."""
+    file = tmp_path / "data" / "owner.sqlite"
+    lock, door = SqliteOwnership(file, look=0.001), Door()
+    owner = Tenure(lock, WebSettings(port=0), takeover=0.0, stopped=never)
+    assert await owner.begin()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(owner.keep, door)
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
+        await door.opened.wait()
+        tasks.cancel_scope.cancel()
+    why, *rest = door.story
+    assert why == f"the lock of the key's owner was lost: its file {file} was removed or replaced"
+    assert rest == ["caught up", "open"]
+    assert lock.alone
+    await owner.end()
 
 
 @pytest.mark.usefixtures("virtual")

@@ -2,6 +2,10 @@
 
 A transaction that is never ended, in a small SQLite file of its own: exclusive on every system
 that SQLite runs on, and released by the operating system when the process dies, however it dies.
+
+A file can be removed or replaced under the one who locked it, and whoever comes next locks another
+one. So its owner looks once a second whether it is still there, and on Linux holds the `Place`
+beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +18,11 @@ import anyio
 import anyio.to_thread
 
 from supervisor.errors import StoreError
-from supervisor.sqlite import make_file
+from supervisor.ledger.place import Place
+from supervisor.sqlite import Inode, are_there, inode, make_file
+
+_LOOK = 1.0
+"""Seconds between two looks whether the lock's file is still there."""
 
 
 class Ownership(Protocol):
@@ -52,11 +60,15 @@ class SqliteOwnership:
 
     Args:
         path: The lock's file; made, with its folder, where it is missing.
+        look: Seconds between two looks whether it is still there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, look: float = _LOOK) -> None:
         self._path = path
+        self._look = look
+        self._place = Place(path)
         self._held: sqlite3.Connection | None = None
+        self._file: Inode | None = None
 
     def __repr__(self) -> str:
         return (
@@ -73,10 +85,32 @@ class SqliteOwnership:
         """Only with those that see this file: a deploy may give each process a disk of its own."""
         return False
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can have it in this moment; may be asked by any thread."""
+        file = self._file
+        if self._held is None or file is None:
+            return False
+        try:
+            found = inode(self._path)
+        except OSError:
+            return True
+        return found == file or (found is None and self._place.held)
+
     async def lost(self) -> str:
-        """Wait for ever: the operating system keeps it for as long as the process lives."""
-        await anyio.sleep_forever()
-        return ""
+        """Wait until its file is not the one at its path any more, and say so.
+
+        It is not held then: another process may have locked the new file.
+        """
+        file = self._file
+        if file is None:
+            return "it is not held"
+        # Whoever removes it does not tell.
+        while are_there({self._path: file}):  # noqa: ASYNC110
+            await anyio.sleep(self._look)
+        if self._file == file:
+            await anyio.to_thread.run_sync(self._forget)
+        return f"its file {self._path} was removed or replaced"
 
     async def acquire_nowait(self) -> bool:
         """Take it, unless another process has it.
@@ -94,8 +128,12 @@ class SqliteOwnership:
         if self._held is not None:
             return True
         try:
+            if not self._place.take():
+                return False
+            # Told before it is opened: if it is replaced in between, it is seen at the first look.
+            file = inode(make_file(self._path))
             connection = sqlite3.connect(
-                make_file(self._path), timeout=0.0, isolation_level=None, check_same_thread=False
+                self._path.absolute(), timeout=0.0, isolation_level=None, check_same_thread=False
             )
         except (OSError, ValueError, sqlite3.Error) as error:
             raise self._failure(error) from error
@@ -104,13 +142,19 @@ class SqliteOwnership:
         except sqlite3.Error as error:
             connection.close()
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                self._place.leave()
                 return False
             raise self._failure(error) from error
-        self._held = connection
+        self._held, self._file = connection, file
         return True
 
     def _release(self) -> None:
-        connection, self._held = self._held, None
+        self._forget()
+        self._place.leave()
+
+    def _forget(self) -> None:
+        """Close the file. Where another one is at its path, that one's locks stay."""
+        connection, self._held, self._file = self._held, None, None
         if connection is not None:
             connection.close()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import psycopg
 import pytest
 
@@ -14,6 +17,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.postgresql_owner import PostgresqlOwnership
+from supervisor.sqlite import make_file
 from tests.postgresql import database
 
 Make = Callable[[], Ownership]
@@ -47,8 +51,10 @@ async def test_one_at_a_time(make: Make) -> None:
 
 async def test_a_store_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     """A lock that cannot be taken is an error with its reason, and no password in it."""
+    strange = SqliteOwnership(tmp_path / "\0" / "owner.sqlite")
     with pytest.raises(StoreError, match="cannot be taken"):
-        await SqliteOwnership(tmp_path / "\0" / "owner.sqlite").acquire_nowait()
+        await strange.acquire_nowait()
+    await strange.release()
     gone = "postgresql://someone:secret-word@127.0.0.1:9/nothing"
     with pytest.raises(StoreError) as lock:
         await PostgresqlOwnership(gone).acquire_nowait()
@@ -66,6 +72,63 @@ async def test_a_lock_that_is_kept_is_never_lost(make: Make) -> None:
     assert waited.cancelled_caught
     assert not await make().acquire_nowait()
     await owner.release()
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+async def test_a_vanished_file_is_a_lost_lock(tmp_path: Path, *, replaced: bool) -> None:
+    """It is told and not held any more, and had back at once with a new file."""
+    file = tmp_path / "data" / "owner.sqlite"
+    owner, other = SqliteOwnership(file, look=0.001), SqliteOwnership(file)
+    assert not owner.alone
+    assert await owner.lost() == "it is not held"
+    for _ in range(2):
+        assert await owner.acquire_nowait()
+        assert owner.alone
+        told = asyncio.create_task(owner.lost())
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
+        if replaced:
+            await anyio.to_thread.run_sync(make_file, file)
+        with anyio.fail_after(5):
+            assert "was removed or replaced" in await told
+        assert not owner.alone
+        assert await owner.acquire_nowait()
+        assert not await other.acquire_nowait()
+    await owner.release()
+    assert await other.acquire_nowait()
+    await other.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere whoever makes the file has the lock")
+async def test_no_other_gets_it_while_the_file_is_gone(tmp_path: Path) -> None:
+    """Whatever becomes of the file, and of its folder: while the owner lives nobody else owns."""
+    file = tmp_path / "data" / "owner.sqlite"
+    owner, other = SqliteOwnership(file), SqliteOwnership(file)
+    assert await owner.acquire_nowait()
+    await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
+    assert not await other.acquire_nowait()
+    assert owner.alone
+    assert not await anyio.Path(file.parent).exists()
+    await owner.release()
+    assert await other.acquire_nowait()
+    await other.release()
+
+
+async def test_another_that_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only files tell, whoever locked the new file owns, and the first one knows."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    file = tmp_path / "data" / "owner.sqlite"
+    owner, other = SqliteOwnership(file), SqliteOwnership(file)
+    assert await owner.acquire_nowait()
+    await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
+    assert not owner.alone
+    assert await other.acquire_nowait()
+    assert not owner.alone
+    assert "was removed or replaced" in await owner.lost()
+    assert not await owner.acquire_nowait()
+    assert other.alone
+    await owner.release()
+    await other.release()
 
 
 NUMBER = 0x67726F6B
