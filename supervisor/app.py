@@ -311,8 +311,9 @@ def _ledger(settings: Settings, *, simulated: bool) -> tuple[Ledger, Ownership]:
         from supervisor.ledger.postgresql_owner import PostgresqlOwnership  # noqa: PLC0415
 
         return PostgresqlLedger(url, kept=kept), PostgresqlOwnership(url)
-    ledger = SqliteLedger(_file(settings, simulated=simulated), kept=kept)
-    return ledger, SqliteOwnership(_file(settings, simulated=simulated, what="-owner"))
+    owner = SqliteOwnership(_file(settings, simulated=simulated, what="-owner"))
+    file = _file(settings, simulated=simulated)
+    return SqliteLedger(file, kept=kept, alone=owner.alone), owner
 
 
 def _prices(settings: Settings) -> Prices:

@@ -164,7 +164,7 @@ async def test_a_lock_whose_file_is_removed(tmp_path: Path) -> None:
     why, *rest = door.story
     assert why == f"the lock of the key's owner was lost: its file {file} was removed or replaced"
     assert rest == ["caught up", "open"]
-    assert lock.alone
+    assert lock.alone()
     await owner.end()
 
 

@@ -85,7 +85,6 @@ class SqliteOwnership:
         """Only with those that see this file: a deploy may give each process a disk of its own."""
         return False
 
-    @property
     def alone(self) -> bool:
         """Whether nobody else can have it in this moment; may be asked by any thread."""
         file = self._file
@@ -108,8 +107,7 @@ class SqliteOwnership:
         # Whoever removes it does not tell.
         while are_there({self._path: file}):  # noqa: ASYNC110
             await anyio.sleep(self._look)
-        if self._file == file:
-            await anyio.to_thread.run_sync(self._forget)
+        await anyio.to_thread.run_sync(self._forget)
         return f"its file {self._path} was removed or replaced"
 
     async def acquire_nowait(self) -> bool:

@@ -43,21 +43,18 @@ class Place:
             place is not held.
 
         Raises:
-            OSError: The folder above the store's cannot be made, or the place not be taken.
+            OSError: The folder above the store's cannot be made.
         """
         if self.held or sys.platform != "linux":
             return True
+        name = self._name()
         mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            mark.bind(self._name())
+            mark.bind(name)
         except OSError as error:
             mark.close()
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise
-        except ValueError:
-            mark.close()
-            raise
+            # Anything else: something forbids such names, as a sandbox may.
+            return error.errno != errno.EADDRINUSE
         self._mark = mark
         return True
 

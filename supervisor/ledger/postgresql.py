@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 import psycopg
+import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.errors import StoreError
@@ -21,6 +22,8 @@ from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
 from supervisor.ledger.sweeping import Sweeping
 from supervisor.reading import Reading
+
+_log = structlog.get_logger("supervisor.ledger")
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -104,15 +107,18 @@ class PostgresqlLedger:
         """Connect, keep it small, and write down what is left when cancelled.
 
         Raises:
-            StoreError: It cannot be used.
+            StoreError: It cannot be connected to at first; what fails later is tried again.
         """
         await self._with(_nothing)
         task_status.started()
         try:
             while True:
                 await anyio.sleep(self._sweep)
-                while await self._with(self._forget):
-                    pass
+                try:
+                    while await self._with(self._forget):
+                        pass
+                except StoreError as error:
+                    _log.warning("ledger.sweep_failed", error=str(error))
         finally:
             with anyio.CancelScope(shield=True):
                 await self.aclose()

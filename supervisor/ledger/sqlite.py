@@ -6,6 +6,9 @@ the reservation standing, which is the safe side.
 
 A commit reaches the operating system, not always the disk (WAL with synchronous=NORMAL): a killed
 process loses nothing, a power cut at most the last moments of a window that is as old as the boot.
+
+Files that vanish while they are open are written anew from what is open (decision 14): it looks
+before every transaction, and once a second.
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event, Lock
 from time import perf_counter
 from typing import TypeVar
 
 import anyio
+import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.errors import StoreError
@@ -27,12 +33,22 @@ from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.merge import carry_over, last_number
 from supervisor.ledger.shortcut import Shortcut
 from supervisor.ledger.sweeping import Sweeping
 from supervisor.reading import Reading
-from supervisor.sqlite import connect
+from supervisor.sqlite import Files, are_there, clear_beside, connect, files_of, inode, write_anew
+
+_log = structlog.get_logger("supervisor.ledger")
 
 T = TypeVar("T")
+
+_LOOK = 1.0
+"""Seconds between two looks whether the files are still there."""
+_TURN = 0.02
+"""Seconds between two questions whether the key is ours again."""
+_TURNS = 100
+"""So often it is asked before what has to be written down fails."""
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS attempts (
@@ -93,12 +109,30 @@ _HOURLY = (
     "SELECT hour, class, sum({0}) FROM hours WHERE hour >= ? GROUP BY hour, class"
     " HAVING sum({0}) <> 0 ORDER BY hour, class"
 )
-_LAST = "SELECT max(seq) FROM attempts"
 _FORGET = (
     "DELETE FROM attempts WHERE seq IN (SELECT seq FROM attempts"
     " WHERE granted < :granted AND CASE boot WHEN :boot THEN uptime < :uptime ELSE :others END"
     " LIMIT :most)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The open file.
+
+    Attributes:
+        connection: The thread's connection.
+        here: That of the loop's thread.
+        files: What they have open.
+    """
+
+    connection: sqlite3.Connection
+    here: sqlite3.Connection
+    files: Files
+
+    def close(self) -> None:
+        self.here.close()
+        self.connection.close()
 
 
 class SqliteLedger:
@@ -108,14 +142,24 @@ class SqliteLedger:
         path: The file; made, with its folder, where it is missing.
         kept: Seconds for which single attempts are kept, at least the longest window.
         sweep: Seconds between two removals of those that are older.
+        alone: Whether no other process may write to it in this moment; asked on another thread,
+            when files have vanished.
     """
 
-    def __init__(self, path: Path, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        kept: float = rows.KEPT,
+        sweep: float = rows.SWEEP,
+        alone: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._path = path
         self._sweep = sweep
+        self._alone = alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._connection: sqlite3.Connection | None = None
-        self._here: sqlite3.Connection | None = None
+        self._opened: _Opened | None = None
+        self._writing_here = Lock()
         self._shortcut = Shortcut()
         self._journal = Journal(self._begin, self._failure, of_values=_is_of_values)
         self._sweeping = Sweeping(kept)
@@ -125,25 +169,24 @@ class SqliteLedger:
         return f"<SqliteLedger {self._path} {self._journal!r}>"
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Open the file, keep it small, and write down what is left when cancelled.
+        """Open the file, keep it there and small, and write down what is left when cancelled.
 
         Raises:
-            StoreError: It cannot be used.
+            StoreError: It cannot be opened; what fails later is tried again.
         """
         await self._call(self._open)
         task_status.started()
         try:
-            while True:
-                await anyio.sleep(self._sweep)
-                while await self._forgotten():
-                    pass
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_there)
+                tasks.start_soon(self._keep_small)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.aclose()
 
     async def aclose(self) -> None:
         """Write down what is left, and close the file."""
-        if self._connection is not None:
+        if self._opened is not None:
             await self._journal.flushed()
             await self._call(self._close)
 
@@ -191,7 +234,7 @@ class SqliteLedger:
         self._sweeping.read(moment, by, anyio.current_time())
 
         def read() -> list[Spent]:
-            last = _last(self._open())
+            last = last_number(self._open())
             return age.told(self._numbering.news(self._spent(moment, by), last), by)
 
         return await self._call(read)
@@ -225,6 +268,30 @@ class SqliteLedger:
         """
         return await self._hourly("reserved", moment)
 
+    async def _keep_there(self) -> None:
+        told = ""
+        while True:
+            await anyio.sleep(_LOOK)
+            opened = self._opened
+            if opened is not None and are_there(opened.files):
+                told = ""
+                continue
+            try:
+                await self._call(self._open)
+            except StoreError as error:
+                if told != str(error):
+                    told = str(error)
+                    _log.error("ledger.rescue_failed", error=told)
+
+    async def _keep_small(self) -> None:
+        while True:
+            await anyio.sleep(self._sweep)
+            try:
+                while await self._forgotten():
+                    pass
+            except StoreError as error:
+                _log.warning("ledger.sweep_failed", error=str(error))
+
     async def _hourly(self, column: str, moment: float) -> Sequence[HourlyCost]:
         await self._journal.flushed()
 
@@ -249,15 +316,21 @@ class SqliteLedger:
 
     def _write_here(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> bool:
         """Write a short transaction on the loop's thread; False when the other has to."""
-        if self._here is None:
+        opened = self._opened
+        if opened is None or not are_there(opened.files):
+            return False
+        if not self._writing_here.acquire(blocking=False):
+            # What was open is being closed.
             return False
         began = perf_counter()
         try:
-            self._write(self._here, attempts, settlements)
+            self._write(opened.here, attempts, settlements)
         except Exception:
             # Somebody else writes, the disk is full, or a value does not fit: the thread may wait,
             # and tells the error.
             return False
+        finally:
+            self._writing_here.release()
         self._shortcut.took(perf_counter() - began, asyncio.get_running_loop().time())
         return True
 
@@ -281,15 +354,59 @@ class SqliteLedger:
     # -- on the thread ----------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = connect(self._path, SCHEMA)
-            _complete(self._connection)
-            self._here = connect(self._path, "")
+        """The connection to the file at the path; if that has vanished it is put back first."""
+        if self._opened is None:
+            self._opened = self._connect()
+            self._numbering.go_on(last_number(self._opened.connection))
+        elif not are_there(self._opened.files):
+            self._rescue(self._opened)
+        return self._opened.connection
+
+    def _connect(self) -> _Opened:
+        made: list[sqlite3.Connection] = []
+        try:
+            made.append(connect(self._path, SCHEMA))
+            _complete(made[0])
+            made.append(connect(self._path, ""))
             # It never waits: not for another writer, and not for the disk.
-            self._here.execute("PRAGMA busy_timeout=0")
-            self._here.execute("PRAGMA wal_autocheckpoint=0")
-            self._numbering.go_on(_last(self._connection))
-        return self._connection
+            made[1].execute("PRAGMA busy_timeout=0")
+            made[1].execute("PRAGMA wal_autocheckpoint=0")
+            return _Opened(made[0], made[1], files_of(self._path))
+        except (OSError, sqlite3.Error):
+            for connection in made:
+                connection.close()
+            raise
+
+    def _rescue(self, old: _Opened) -> None:
+        """Write what is open to the path, or into the other file that is there."""
+        self._be_alone()
+        with self._writing_here:
+            if inode(self._path) in {None, old.files.get(self._path)}:
+                write_anew(old.connection, self._path)
+                self._opened = self._connect()
+                _log.warning("ledger.rescued", path=str(self._path))
+            else:
+                clear_beside(self._path, old.files)
+                new = self._connect()
+                try:
+                    numbering = carry_over(
+                        old.connection, new.connection, since=self._sweeping.since
+                    )
+                except sqlite3.Error:
+                    new.close()
+                    raise
+                self._opened, self._numbering = new, numbering
+                _log.warning("ledger.replaced", path=str(self._path))
+            old.close()
+
+    def _be_alone(self) -> None:
+        """Wait for a moment until the lock, which may have vanished too, is held again."""
+        turn = Event()
+        for _ in range(_TURNS):
+            if self._alone():
+                return
+            turn.wait(_TURN)
+        raise BlockingIOError("its files are gone, and another process may have made new ones")
 
     def _spent(self, moment: float, by: Reading | None) -> list[rows.Row]:
         connection = self._open()
@@ -315,10 +432,14 @@ class SqliteLedger:
             return connection.execute(_FORGET, old).rowcount == rows.CHUNK
 
     def _close(self) -> None:
-        for connection in (self._here, self._connection):
-            if connection is not None:
-                connection.close()
-        self._here = self._connection = None
+        try:
+            self._open()
+        except (OSError, sqlite3.Error) as error:
+            _log.error("ledger.rescue_failed", error=str(self._failure(error)))
+        finally:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close()
 
     # -- on either --------------------------------------------------------------------------------
 
@@ -352,9 +473,3 @@ def _complete(connection: sqlite3.Connection) -> None:
                     f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
                 )
         connection.execute(_AFTER)
-
-
-def _last(connection: sqlite3.Connection) -> int:
-    """The last number that was given; 0 for none."""
-    (last,) = connection.execute(_LAST).fetchone()
-    return last or 0

@@ -29,6 +29,11 @@ class Sweeping:
     def __repr__(self) -> str:
         return f"<Sweeping kept={self._kept}>"
 
+    @property
+    def since(self) -> float:
+        """Unix time from which on attempts are kept."""
+        return 0.0 if self._newest is None else self._newest.granted - self._kept
+
     def wrote(self, attempts: Sequence[Attempt]) -> None:
         """These are the newest."""
         if attempts:

@@ -79,11 +79,11 @@ async def test_a_vanished_file_is_a_lost_lock(tmp_path: Path, *, replaced: bool)
     """It is told and not held any more, and had back at once with a new file."""
     file = tmp_path / "data" / "owner.sqlite"
     owner, other = SqliteOwnership(file, look=0.001), SqliteOwnership(file)
-    assert not owner.alone
+    assert not owner.alone()
     assert await owner.lost() == "it is not held"
     for _ in range(2):
         assert await owner.acquire_nowait()
-        assert owner.alone
+        assert owner.alone()
         told = asyncio.create_task(owner.lost())
         await anyio.wait_all_tasks_blocked()
         await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
@@ -91,7 +91,7 @@ async def test_a_vanished_file_is_a_lost_lock(tmp_path: Path, *, replaced: bool)
             await anyio.to_thread.run_sync(make_file, file)
         with anyio.fail_after(5):
             assert "was removed or replaced" in await told
-        assert not owner.alone
+        assert not owner.alone()
         assert await owner.acquire_nowait()
         assert not await other.acquire_nowait()
     await owner.release()
@@ -107,7 +107,7 @@ async def test_no_other_gets_it_while_the_file_is_gone(tmp_path: Path) -> None:
     assert await owner.acquire_nowait()
     await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
     assert not await other.acquire_nowait()
-    assert owner.alone
+    assert owner.alone()
     assert not await anyio.Path(file.parent).exists()
     await owner.release()
     assert await other.acquire_nowait()
@@ -121,12 +121,12 @@ async def test_another_that_was_quicker(tmp_path: Path, monkeypatch: pytest.Monk
     owner, other = SqliteOwnership(file), SqliteOwnership(file)
     assert await owner.acquire_nowait()
     await anyio.to_thread.run_sync(shutil.rmtree, file.parent)
-    assert not owner.alone
+    assert not owner.alone()
     assert await other.acquire_nowait()
-    assert not owner.alone
+    assert not owner.alone()
     assert "was removed or replaced" in await owner.lost()
     assert not await owner.acquire_nowait()
-    assert other.alone
+    assert other.alone()
     await owner.release()
     await other.release()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,5 +68,18 @@ def test_a_place_that_cannot_be_is_said(path: Path) -> None:
 def test_where_there_are_none(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """Other systems have only the file's lock."""
     monkeypatch.setattr(sys, "platform", "darwin")
+    one = Place(path)
+    assert (one.take(), one.held) == (True, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such places")
+def test_where_they_are_forbidden(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """A system that refuses the name has only the file's lock, too."""
+
+    class Refused(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EPERM, f"not {address!r}")
+
+    monkeypatch.setattr(socket, "socket", Refused)
     one = Place(path)
     assert (one.take(), one.held) == (True, False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import anyio
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
 from supervisor.ledger import rows
@@ -38,17 +40,40 @@ async def test_tables_of_before_go_on(postgresql: str) -> None:
         await ledger.aclose()
 
 
+async def break_connections(url: str) -> None:
+    """End all of the database's connections."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        await operator.execute(
+            f"{others} WHERE datname = current_database() AND pid <> pg_backend_pid()".encode()
+        )
+
+
+@pytest.mark.slow
+async def test_a_sweep_that_fails_is_made_again(postgresql: str) -> None:
+    """It is told, the ledger goes on, and the next sweep removes what is old."""
+    with database(postgresql) as url, capture_logs() as logs:
+        ledger = PostgresqlLedger(url, kept=0.5, sweep=0.05)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(ledger.run)
+            await ledger.record([ONE])
+            await break_connections(url)
+            while not logs:  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.01)
+            await ledger.record([replace(ONE, id="b/1", granted=NOON + 1)])
+            while len(await ledger.spent_since(0.0)) > 1:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert {one["event"] for one in logs} == {"ledger.sweep_failed"}
+
+
 @pytest.mark.slow
 async def test_a_broken_connection_loses_no_end(postgresql: str) -> None:
     """An attempt from before the break is settled after it, for the windows too."""
     with database(postgresql) as url:
         ledger = PostgresqlLedger(url)
         await ledger.record([ONE])
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as operator:
-            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            await operator.execute(
-                f"{others} WHERE datname = current_database() AND pid <> pg_backend_pid()".encode()
-            )
+        await break_connections(url)
         with pytest.raises(StoreError):
             await ledger.usage()
         ledger.settle(ONE, Settlement(200, "answered", Usage(3, 4), 2.0, 7))
