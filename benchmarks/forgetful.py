@@ -9,6 +9,7 @@ That is why no setting asks for it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from supervisor import app
@@ -19,7 +20,7 @@ from supervisor.ledger.memory import MemoryLedger
 class _InMemory(MemoryLedger):
     """Made as the ledger in a file is."""
 
-    def __init__(self, path: Path, *, kept: float) -> None:
+    def __init__(self, path: Path, *, kept: float, alone: Callable[[], bool]) -> None:
         super().__init__(kept=kept)
 
 

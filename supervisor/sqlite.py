@@ -108,10 +108,17 @@ def are_there(files: Files) -> bool:
 
     Where it cannot be told, as in a folder that was closed to us, nobody can have put others there.
     """
+    look = os.stat
     try:
-        return all(inode(path) == file for path, file in files.items())
+        for path, file in files.items():
+            found = look(path)
+            if (found.st_dev, found.st_ino) != file:
+                return False
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
-        return True
+        pass
+    return True
 
 
 def write_anew(connection: sqlite3.Connection, path: Path) -> None:

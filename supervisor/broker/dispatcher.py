@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -186,7 +185,7 @@ class Dispatcher:
         if released - now > _LATE:
             owners = [entry.owner for entry in entries]
             self.quota.restamp(owners, released)
-            attempts = [replace(attempt, grace=released - now) for attempt in attempts]
+            attempts = [attempt.within(released - now) for attempt in attempts]
         for entry, attempt in zip(entries, attempts, strict=True):
             entry.waited += attempt.wait
             entry.granted_at = released
@@ -206,13 +205,13 @@ class Dispatcher:
             Monotonic seconds at which it may go.
         """
         grace = self._grace
-        await self._ledger.record([replace(attempt, grace=grace) for attempt in attempts])
+        await self._ledger.record([attempt.within(grace) for attempt in attempts])
         released = self._clock.monotonic()
         # The next one is likely to take as long.
         self._grace = max(self._least_grace, 2 * (released - now))
         while released - now > grace:
             grace = 3 * (released - now)
-            await self._ledger.postpone([replace(attempt, grace=grace) for attempt in attempts])
+            await self._ledger.postpone([attempt.within(grace) for attempt in attempts])
             released = self._clock.monotonic()
         return released
 

@@ -43,6 +43,22 @@ class Attempt:
     boot: int = 0
     grace: float = field(default=0.0, compare=False)
 
+    def within(self, grace: float) -> Attempt:
+        """The same with another grace; `dataclasses.replace` takes thrice as long."""
+        return Attempt(
+            self.id,
+            self.traffic_class,
+            self.model,
+            self.job,
+            self.granted,
+            self.wait,
+            self.tokens,
+            self.cost,
+            self.uptime,
+            self.boot,
+            grace,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:

@@ -8,7 +8,7 @@ A commit reaches the operating system, not always the disk (WAL with synchronous
 process loses nothing, a power cut at most the last moments of a window that is as old as the boot.
 
 Files that vanish while they are open are written anew from what is open (decision 14): it looks
-before every transaction, and once a second.
+before it records anything, and once a second.
 """
 
 from __future__ import annotations
@@ -317,7 +317,8 @@ class SqliteLedger:
     def _write_here(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> bool:
         """Write a short transaction on the loop's thread; False when the other has to."""
         opened = self._opened
-        if opened is None or not are_there(opened.files):
+        # How something ended is copied with all else when it is seen: that is soon enough.
+        if opened is None or (attempts and not are_there(opened.files)):
             return False
         if not self._writing_here.acquire(blocking=False):
             # What was open is being closed.
