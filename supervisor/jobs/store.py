@@ -52,6 +52,13 @@ _BATCH = 200
 _READERS = 4
 # For our readers and our writer, and as many again for the engine.
 _CONNECTIONS = 10
+_SERVER = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""Seconds and times: a server whose machine is gone without a word must not hold a thread."""
 _LOOK = 1.0
 """Seconds between two looks whether the files are still there."""
 _FIRST_SQLITE_WITH_SUBSEC = (3, 42, 0)
@@ -206,7 +213,7 @@ class Store:
             pool_size=_CONNECTIONS,
             max_overflow=0,
             pool_pre_ping=is_server,
-            connect_args={} if is_server else {"factory": turn.connection},
+            connect_args=_SERVER if is_server else {"factory": turn.connection},
         )
         if not is_server:
             event.listen(database, "do_connect", self._refuse_new)
