@@ -61,6 +61,10 @@ class Dispatcher:
         """What a job without a priority of its own counts as, by role."""
         self._defaults = dict(priorities)
 
+    def default_priority(self, role: str) -> int:
+        """What a job of a role without a priority of its own counts as."""
+        return self._defaults.get(role, Priority.MEDIUM)
+
     def look_at(self, role: str) -> None:
         """A queued job of the role may be able to start."""
         self._to_look_at.add(role)
@@ -115,7 +119,7 @@ class Dispatcher:
                 partial(
                     table.claim,
                     role=role,
-                    default_priority=self._defaults.get(role, Priority.MEDIUM),
+                    default_priority=self.default_priority(role),
                     urgent=urgent,
                     count=wanted,
                     now=self._clock.wall(),

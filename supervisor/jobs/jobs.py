@@ -207,6 +207,31 @@ class Jobs:
         """
         return await self._store.read(partial(table.select, job_id=job_id))
 
+    async def why(self, job: Job) -> str:
+        """Why a queued job has not started; empty for any other.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        if job.status is not JobStatus.QUEUED:
+            return ""
+        if self._trouble:
+            return f"no job runs until the store can be used again: {self._trouble}"
+        role, most = job.role, self._slots.limits.get(job.role)
+        if most is None:
+            return f"the role {role} is not there, or does not run"
+        turn = self._dispatcher.suspects.waits(job.id, self._clock.monotonic())
+        if turn is not None:
+            return (
+                "the process has ended twice while it ran: such jobs start one at a time, "
+                f"and this one in {turn:.0f} s at the earliest"
+            )
+        default = self._dispatcher.default_priority(role)
+        before = await self._store.read(
+            partial(table.count_before, job_id=job.id, default_priority=default)
+        )
+        return f"{self._slots.busy(role)} of {most} jobs of {role} run; queued before it: {before}"
+
     async def list(
         self, *, role: str | None = None, status: JobStatus | None = None, limit: int = 100
     ) -> list[Job]:

@@ -131,6 +131,11 @@ class Suspects:
         due = [one for one in own if self._turn(one, now) <= now]
         return [one.id for one in own if one not in due[:1]]
 
+    def waits(self, job_id: str, now: float) -> float | None:
+        """Seconds for which a suspect waits at the least; None for any other job."""
+        one = self._waiting.get(job_id)
+        return None if one is None else max(0.0, self._turn(one, now) - now)
+
     def next_turn(self, now: float) -> float:
         """Seconds until the next one may start, infinity when that hangs on an event."""
         turns = [self._turn(one, now) - now for one in self._waiting.values()]

@@ -255,6 +255,27 @@ def claim(  # noqa: PLR0913 - one statement's conditions
     return [(_job(rows[seq]), rows[seq]["crashes"]) for seq in order if seq in rows]
 
 
+def count_before(connection: sa.Connection, job_id: str, *, default_priority: int) -> int:
+    """How many queued jobs of its role start before this one.
+
+    Args:
+        connection: A connection.
+        job_id: Id of a queued job.
+        default_priority: What a job without a priority of its own counts as.
+    """
+    one = jobs.alias()
+    priority = sa.func.coalesce(jobs.c.priority, default_priority)
+    own = sa.func.coalesce(one.c.priority, default_priority)
+    before = sa.or_(priority < own, sa.and_(priority == own, jobs.c.seq < one.c.seq))
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .join(one, sa.and_(one.c.id == job_id, jobs.c.role == one.c.role))
+        .where(jobs.c.status == JobStatus.QUEUED, before)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
 def record_crash(connection: sa.Connection, job_id: str, *, detail: str, again: bool) -> None:
     """Write a crash down, and that the job is run again where it is."""
     connection.execute(

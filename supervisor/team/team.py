@@ -448,6 +448,10 @@ class Desk:
         """See `Jobs.get`."""
         return await self._team.jobs.get(job_id)
 
+    async def why(self, job: Job) -> str:
+        """See `Jobs.why`."""
+        return await self._team.jobs.why(job)
+
     async def list(
         self, *, role: str | None = None, status: JobStatus | None = None, limit: int = 100
     ) -> list[Job]:

@@ -69,11 +69,14 @@ class JobsApi:
         seconds = read_wait(request.query_params)
         job = await self._hub.jobs.get(job_id)
         if seconds is None or job.status.ended:
-            return document(shown(job))
+            return await self._shown(job)
         await request.body()
         # The client may be gone by now; then this goes nowhere, which is what it should.
         ended = await until_hangup(request.receive, self._ended(job_id, seconds))
-        return document(shown(ended or job))
+        return await self._shown(ended or job)
+
+    async def _shown(self, job: Job) -> Response:
+        return document({**shown(job), "why": await self._hub.jobs.why(job)})
 
     async def list(self, request: Request) -> Response:
         """List jobs, newest first, without what they were given and what came out.

@@ -478,6 +478,37 @@ async def test_two_cannot_run_in_one_process(team: Team) -> None:
         assert (await jobs.wait((await jobs.submit("echo", 1)).id)).status is JobStatus.DONE
 
 
+async def test_a_queued_job_says_why_it_waits(sqlite_team: Team) -> None:
+    """Its role is away, others are before it, or it is suspected; one that runs does not wait."""
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def handle(run: JobRun) -> JsonValue:
+        begun.set()
+        await go_on.wait()
+        return run.input
+
+    sqlite_team.add("work", handle, concurrency=1)
+    async with sqlite_team.at_work() as jobs:
+        absent = await jobs.submit("absent", 1)
+        first = await jobs.submit("work", 1)
+        await begun.wait()
+        await jobs.submit("work", 2, priority=45)
+        await jobs.submit("work", 3)
+        last = await jobs.submit("work", 4)
+        await jobs.submit("work", 5)
+        assert await jobs.why(absent) == "the role absent is not there, or does not run"
+        assert await jobs.why(last) == "1 of 1 jobs of work run; queued before it: 1"
+        assert await jobs.why(await jobs.get(first.id)) == ""
+        go_on.set()
+        await jobs.wait(last.id)
+    await sqlite_team.change("UPDATE supervisor_jobs SET deaths = 2 WHERE role = 'absent'")
+    sqlite_team.add("absent")
+    async with sqlite_team.at_work() as jobs:
+        assert "the process has ended twice while it ran" in await jobs.why(absent)
+        assert (await jobs.wait(absent.id)).status is JobStatus.DONE
+        assert await jobs.why(await jobs.get(absent.id)) == ""
+
+
 async def test_nothing_is_taken_before_the_start(sqlite_team: Team) -> None:
     """Jobs that do not run say that their store is not open."""
     jobs = sqlite_team.jobs()

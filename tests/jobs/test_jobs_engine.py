@@ -275,6 +275,7 @@ async def test_a_store_that_has_failed_can_be_read(sqlite_team: Team, sqlite: Pa
             first = await jobs.submit("echo", 1)
             await failed(jobs)
             second = await jobs.submit("echo", 2)
+            assert "no job runs until the store can be used again" in await jobs.why(second)
             assert (await jobs.get(first.id)).status is JobStatus.QUEUED
             assert (await jobs.cancel(second.id)).status is JobStatus.CANCELLED
             await rename(sqlite, "away", "workflow_status")

@@ -290,6 +290,9 @@ class PaperJobs:
         ]
         return fitting[:limit]
 
+    async def why(self, job: Job) -> str:
+        return "three start before it" if job.status is JobStatus.QUEUED else ""
+
     async def cancel(self, job_id: str) -> Job:
         job = await self.get(job_id)
         self.kept[job_id] = replace(job, status=JobStatus.CANCELLED)
