@@ -108,9 +108,10 @@ class Jobs:
         delay = self._again_after
         try:
             while True:
-                opened = self._clock.monotonic()
+                opened, whole = self._clock.monotonic(), False
                 try:
                     async with self._opened():
+                        whole = True
                         await self._take_up()
                         self._trouble = ""
                         if not started:
@@ -124,7 +125,12 @@ class Jobs:
                 if self._clock.monotonic() - opened > _SOUND:
                     delay = self._again_after
                 log.error("jobs.store_failed", error=self._trouble, again_in=delay)
-                await anyio.sleep(delay)
+                with anyio.move_on_after(delay):
+                    if not whole and not await self._store.is_whole():
+                        # They could not be put back just now.
+                        await anyio.sleep_forever()
+                    # What is only open would be gone with a kill: that does not wait.
+                    await self._store.lost()
                 delay = min(2.0 * delay, _LONGEST)
         finally:
             self._trouble = ""
@@ -230,7 +236,8 @@ class Jobs:
         before = await self._store.read(
             partial(table.count_before, job_id=job.id, default_priority=default)
         )
-        return f"{self._slots.busy(role)} of {most} jobs of {role} run; queued before it: {before}"
+        busy = self._counts[role][JobStatus.RUNNING] - self._runner.waiting(role)
+        return f"{busy} of {most} jobs of {role} run; queued before it: {before}"
 
     async def list(
         self, *, role: str | None = None, status: JobStatus | None = None, limit: int = 100
@@ -398,6 +405,8 @@ class Jobs:
         now = self._clock.wall()
         await self._store.write(partial(table.record_deaths, findings=findings, now=now))
         suspects = await self._store.read(table.select_suspects)
+        if suspects:
+            log.warning("jobs.suspected", jobs=[one.id for one in suspects])
         self._dispatcher.suspects = Suspects(suspects, since=self._clock.monotonic())
         for one, finding in zip(died, findings, strict=True):
             if finding.ending is not None:

@@ -167,7 +167,9 @@ class Runner:
                     return "superseded"
                 await live.granted.wait()
                 return await self._to_the_end(live)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             # Ours or the store's, not the role's: the job stays promised.
             if self._live.get(workflow_id) is live:
                 self._fail(workflow_id, error)
@@ -219,13 +221,13 @@ class Runner:
             on_record=partial(self.on_record, grant.job.id),
         )
         try:
-            return judge_result(await self._execute(run))
+            result = await self._execute(run)
         except asyncio.CancelledError as error:
             if live.scope.cancel_called or _is_being_cancelled():
                 raise
             # Nobody cancelled this task: the handler awaited something that was cancelled.
             return judge_error(error, crashes=grant.crashes)
-        except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+        except BaseException as error:
             failure = run.failure or store_failure(error)
             if failure is not None:
                 # Not the role's fault: something could not be written down.
@@ -235,6 +237,10 @@ class Runner:
             return judge_error(error, crashes=grant.crashes)
         finally:
             run.close()
+        if run.failure is not None:
+            # It went on without an answer that was paid for and is not on record.
+            raise run.failure
+        return judge_result(result)
 
     async def _crashed(self, grant: _Grant, verdict: Crashed) -> _Grant:
         again = verdict.ending is None
@@ -286,7 +292,7 @@ class Runner:
             records += found
         return records, last
 
-    def _fail(self, workflow_id: str, error: Exception) -> None:
+    def _fail(self, workflow_id: str, error: BaseException) -> None:
         # Its first line only: a database's error goes on with the values of the statement.
         reason = str(error).partition("\n")[0]
         log.error(

@@ -34,6 +34,7 @@ from supervisor.jobs.table import add_missing_columns, metadata
 from supervisor.jobs.turn import Turn
 from supervisor.sqlite import (
     Files,
+    Inode,
     are_there,
     clear_beside,
     files_of,
@@ -96,16 +97,16 @@ class Store:
         return self._database
 
     async def open(self) -> None:
-        """Make what is missing and connect, anew where it is open.
+        """Make what is missing and connect; where it is open, put back what has vanished.
 
         Raises:
             JobStoreError: It cannot be used; says which file or server and why.
         """
         self._opening = anyio.Event()
         try:
-            await self.close()
+            await self._settled()
             self._readers = anyio.CapacityLimiter(_READERS)
-            await anyio.to_thread.run_sync(self._open)
+            await anyio.to_thread.run_sync(self._open_anew)
         finally:
             self._opening.set()
 
@@ -113,23 +114,26 @@ class Store:
         """Wait until its files were removed or replaced; a server has none.
 
         Returns:
-            What to say: whoever has them open has to close and open it.
+            What to say: it has to be opened again, when nothing writes to it any more.
         """
         # Whoever removes them does not tell.
-        while await anyio.to_thread.run_sync(are_there, self._files):  # noqa: ASYNC110
+        while await self.is_whole():  # noqa: ASYNC110
             await anyio.sleep(_LOOK)
-        return JobStoreError(
-            f"the files of the job store {self._url.database} were removed or replaced",
-            hint="what is known is written there anew",
-        )
+        return self._vanished()
+
+    async def is_whole(self) -> bool:
+        """Whether its files are still the ones that it has open."""
+        return await anyio.to_thread.run_sync(are_there, self._files)
 
     async def close(self) -> None:
         """Finish what was begun and disconnect; files that have vanished are written anew."""
+        await self._settled()
+        if self._database is not None:
+            await anyio.to_thread.run_sync(self._close)
+
+    async def _settled(self) -> None:
         if self._committer is not None:
             await asyncio.wait([self._committer])
-        database, self._database = self._database, None
-        if database is not None:
-            await anyio.to_thread.run_sync(self._close, database)
 
     async def read(self, work: Work[T]) -> T:
         """Run a query on a thread.
@@ -181,6 +185,9 @@ class Store:
 
     def _commit(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Make changes together; gives the value or the exception of each."""
+        if not are_there(self._files):
+            # It would be accepted, and gone with the next kill.
+            return [self._vanished()] * len(works)
         try:
             with self.database.begin() as connection:
                 return [_attempt(work, connection) for work in works]
@@ -207,7 +214,7 @@ class Store:
             self._url = self._url.set(database=str(path))
             _make_file(path)
         is_server = self._url.get_backend_name() != "sqlite"
-        turn = Turn()
+        turn, files = Turn(), dict[Path, Inode]()
         database = sa.create_engine(
             self._url,
             pool_size=_CONNECTIONS,
@@ -216,7 +223,7 @@ class Store:
             connect_args=_SERVER if is_server else {"factory": turn.connection},
         )
         if not is_server:
-            event.listen(database, "do_connect", self._refuse_new)
+            event.listen(database, "do_connect", partial(_refuse_vanished, files))
             event.listen(database, "connect", _prepare_sqlite)
             turn.apply(database)
         try:
@@ -226,37 +233,72 @@ class Store:
         except SQLAlchemyError as error:
             database.dispose()
             raise self._failure(error) from error
-        self._files = {} if is_server else files_of(Path(str(self._url.database)))
-        self._database = database
+        if not is_server:
+            files.update(files_of(Path(str(self._url.database))))
+        self._database, self._files = database, files
 
-    def _close(self, database: sa.Engine) -> None:
+    def _open_anew(self) -> None:
+        old, files = self._database, self._files
+        if old is None:
+            self._open()
+        elif not are_there(files):
+            self._rescue(old)
+            path = Path(str(self._url.database))
+            expected = inode(path)
+            self._open()
+            if self._files[path] != expected:
+                # It has vanished once more, and this one is empty.
+                self._dispose()
+                self._database, self._files = old, files
+                raise self._vanished()
+            old.dispose()
+        # Else: a full disk can be read meanwhile, and a server's pool connects by itself.
+
+    def _close(self) -> None:
+        assert self._database is not None
         try:
             if not are_there(self._files):
-                self._rescue(database)
-        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+                self._rescue(self._database)
+        except JobStoreError as error:
             log.error("jobs.rescue_failed", path=self._url.database, error=str(error))
         finally:
-            self._files = {}
+            self._dispose()
+
+    def _dispose(self) -> None:
+        database, self._database, self._files = self._database, None, {}
+        if database is not None:
             database.dispose()
 
     def _rescue(self, database: sa.Engine) -> None:
-        """What is open has all of it still; where somebody put another file that one counts."""
+        """What is open has all of it still; where somebody put another file that one counts.
+
+        Raises:
+            JobStoreError: It cannot be written there; it is open still.
+        """
         path = Path(str(self._url.database))
-        if inode(path) not in {None, self._files[path]}:
-            # The log is the old file's; the new one would take it for its own.
-            clear_beside(path, self._files)
-            log.error("jobs.store_replaced", path=str(path))
-            return
-        with database.connect() as connection:
-            opened = connection.connection.driver_connection
-            assert isinstance(opened, sqlite3.Connection)
-            write_anew(opened, path)
+        try:
+            if inode(path) not in {None, self._files[path]}:
+                # The log is the old file's; the new one would take it for its own.
+                clear_beside(path, self._files)
+                log.error("jobs.store_replaced", path=str(path))
+                return
+            with database.connect() as connection:
+                opened = connection.connection.driver_connection
+                assert isinstance(opened, sqlite3.Connection)
+                write_anew(opened, path)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            raise JobStoreError(
+                f"the files of the job store {path} have vanished and cannot be written anew: "
+                f"{getattr(error, 'orig', None) or error}",
+                hint="make its folder writable; what is open is kept until then",
+            ) from error
         log.warning("jobs.store_rescued", path=str(path))
 
-    def _refuse_new(self, *_: object) -> None:
-        """A connection that is opened now would make an empty file where the old one was."""
-        if not are_there(self._files):
-            raise sqlite3.OperationalError("its files were removed")
+    def _vanished(self) -> JobStoreError:
+        return JobStoreError(
+            f"the files of the job store {self._url.database} were removed or replaced",
+            hint="what is known is written there anew in a moment: try again",
+        )
 
     def _failure(self, error: SQLAlchemyError) -> StoreError:
         shown = self._url.render_as_string(hide_password=True)
@@ -271,6 +313,12 @@ class Store:
     def __repr__(self) -> str:
         shown = self._url.render_as_string(hide_password=True)
         return f"<Store {shown} pending={len(self._pending)}>"
+
+
+def _refuse_vanished(files: Files, *_: object) -> None:
+    """A connection that is opened now would make an empty file where the old one was."""
+    if not are_there(files):
+        raise sqlite3.OperationalError("its files were removed")
 
 
 def is_of_values(error: Exception) -> bool:

@@ -492,12 +492,12 @@ async def test_a_queued_job_says_why_it_waits(sqlite_team: Team) -> None:
         absent = await jobs.submit("absent", 1)
         first = await jobs.submit("work", 1)
         await begun.wait()
-        await jobs.submit("work", 2, priority=45)
+        await jobs.submit("work", 2)
         await jobs.submit("work", 3)
         last = await jobs.submit("work", 4)
         await jobs.submit("work", 5)
         assert await jobs.why(absent) == "the role absent is not there, or does not run"
-        assert await jobs.why(last) == "1 of 1 jobs of work run; queued before it: 1"
+        assert await jobs.why(last) == "1 of 1 jobs of work run; queued before it: 2"
         assert await jobs.why(await jobs.get(first.id)) == ""
         go_on.set()
         await jobs.wait(last.id)

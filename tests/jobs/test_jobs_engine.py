@@ -265,6 +265,28 @@ async def test_a_store_that_a_handler_finds_failed_is_not_its_fault(sqlite_team:
     assert (ended.status, ended.result, ended.detail) == (JobStatus.DONE, "done", None)
 
 
+async def test_a_handler_that_goes_on_without_its_answer_is_run_again(
+    sqlite_team: Team, sqlite: Path
+) -> None:
+    """One that catches everything would else be done with what it makes of a full disk."""
+
+    async def handle(run: JobRun) -> JsonValue:
+        if run.number == 1:
+            await rename(sqlite, "operation_outputs", "away")
+        try:
+            return await sqlite_team.ask(run, "a")
+        except Exception:
+            return "fallback"
+
+    sqlite_team.add("work", handle)
+    with capture_logs():
+        async with sqlite_team.at_work() as jobs:
+            job = await jobs.submit("work", 1)
+            await failed(jobs)
+            await rename(sqlite, "away", "operation_outputs")
+            assert (await jobs.wait(job.id)).result == "a!"
+
+
 async def test_a_store_that_has_failed_can_be_read(sqlite_team: Team, sqlite: Path) -> None:
     """While jobs wait for the engine's tables, one can be looked up, handed in and cancelled."""
     sqlite_team.add("echo")

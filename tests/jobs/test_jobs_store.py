@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from supervisor.errors import StoreError, UnknownJob
+from supervisor.errors import JobStoreError, StoreError, UnknownJob
 from supervisor.jobs import JobRun, JobStatus, table
 from supervisor.jobs.store import Store
 from supervisor.messages import Cost, JsonValue
@@ -231,8 +231,11 @@ async def test_a_store_whose_files_vanish_is_written_anew(sqlite_team: Team, sql
             running = await jobs.submit("work", 1)
             await until(lambda: bool(sqlite_team.asked))
             shutil.rmtree(sqlite.parent)
-            later = await jobs.submit("absent", "after")
+            # It would be lost by a kill: it is not accepted.
+            with pytest.raises(JobStoreError, match="removed or replaced"):
+                await jobs.submit("absent", "at once")
             await until(lambda: "jobs.store_rescued" in [event["event"] for event in events])
+            later = await jobs.submit("absent", "after")
             go_on.set()
             assert (await jobs.wait(running.id)).result == "a!"
             assert (await jobs.get(done.id)).result == "before"
@@ -256,3 +259,39 @@ async def test_another_file_in_its_place_is_left_alone(
             await until(lambda: not jobs.snapshot().trouble)
             assert await jobs.list() == []
             assert (await jobs.wait((await jobs.submit("echo", 2)).id)).result == 2
+
+
+async def test_files_that_vanish_again_and_again_come_back_at_once(
+    sqlite_team: Team, sqlite: Path
+) -> None:
+    """What is only open would be gone with a kill: however often the store has failed before."""
+    sqlite_team.again_after = 0.2
+    with capture_logs() as events:
+
+        def rescues() -> int:
+            return sum(one["event"] == "jobs.store_rescued" for one in events)
+
+        async with sqlite_team.at_work() as jobs:
+            job = await jobs.submit("absent", 1)
+            for _ in range(3):
+                before = rescues()
+                shutil.rmtree(sqlite.parent)
+                await until(partial(lambda known: rescues() > known, before))
+            assert (await jobs.get(job.id)).status is JobStatus.QUEUED
+
+
+async def test_files_that_cannot_be_written_anew_are_kept_open(
+    sqlite_team: Team, sqlite: Path
+) -> None:
+    """Nothing is given up as long as the process lives: it is tried again."""
+    sqlite_team.again_after = 0.05
+    with capture_logs():
+        async with sqlite_team.at_work() as jobs:
+            job = await jobs.submit("absent", 1)
+            shutil.rmtree(sqlite.parent)
+            sqlite.parent.touch()
+            await until(lambda: "cannot be written anew" in jobs.snapshot().trouble)
+            assert (await jobs.get(job.id)).status is JobStatus.QUEUED
+            sqlite.parent.unlink()
+            await until(lambda: not jobs.snapshot().trouble)
+            assert (await jobs.get(job.id)).status is JobStatus.QUEUED

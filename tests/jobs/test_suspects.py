@@ -202,7 +202,15 @@ async def test_who_ends_the_process_is_set_aside(
     assert team.asked == ["killer", "next"]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+class _Panic(BaseException):
+    """What a library of another language may raise."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), _Panic("no")],
+    ids=["exit", "interrupt", "generator", "panic"],
+)
 async def test_what_wants_to_end_the_process_is_a_crash(
     sqlite_team: Team, error: BaseException
 ) -> None:
