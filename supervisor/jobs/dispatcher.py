@@ -94,7 +94,8 @@ class Dispatcher:
                 for role in self._due():
                     for job, crashes in await self._claim(role):
                         # At once, so that whoever cancels it now finds it.
-                        runner.grant(job, crashes=crashes)
+                        suspect = self.suspects.has_tried(job.id)
+                        runner.grant(job, crashes=crashes, suspect=suspect)
                         self._on_start(job)
                         tasks.start_soon(runner.begin, job)
                 await self._woken()

@@ -121,6 +121,8 @@ class JobRun:
         recorder: Where new answers are written down.
         seat: Its hold on a slot.
         on_record: Called when an answer has been written down.
+        on_asking: Called when it begins to wait for answers, and when it does no more; None where
+            nobody needs to know.
     """
 
     def __init__(
@@ -131,12 +133,15 @@ class JobRun:
         recorder: Recorder,
         seat: Seat,
         on_record: Callable[[], None],
+        on_asking: Callable[[bool], Awaitable[None]] | None = None,
     ) -> None:
         self._job = job
         self._answers = answers
         self._recorder = recorder
         self._seat = seat
         self._on_record = on_record
+        self._on_asking = on_asking
+        self._asks = 0
         self._over = False
         self._failure: JobStoreError | None = None
 
@@ -179,6 +184,23 @@ class JobRun:
     def failure(self) -> JobStoreError | None:
         """Why something could not be written down; what the handler made of it means nothing."""
         return self._failure
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncGenerator[None, None]:
+        """Wait for an answer of the API: whatever ends the process meanwhile, it is not this."""
+        if self._on_asking is None:
+            yield
+            return
+        self._asks += 1
+        if self._asks == 1:
+            await self._on_asking(True)  # noqa: FBT003 - called back with nothing else
+        try:
+            yield
+        finally:
+            self._asks -= 1
+            if not self._asks:
+                with anyio.CancelScope(shield=True):
+                    await self._on_asking(False)  # noqa: FBT003
 
     async def record(self, digest: str, call: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
         """Make a call whose answer is kept: no later run of this job makes it again.

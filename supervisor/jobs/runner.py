@@ -47,6 +47,7 @@ class _Grant:
     job: Job
     crashes: int
     seat: Seat
+    suspect: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -126,15 +127,16 @@ class Runner:
         grants = [live.grant for live in self._live.values()]
         return sum(1 for g in grants if g is not None and g.job.role == role and g.seat.waiting)
 
-    def grant(self, job: Job, *, crashes: int) -> None:
+    def grant(self, job: Job, *, crashes: int, suspect: bool) -> None:
         """Let a claimed job run; its slot has been taken, and is given back whatever happens.
 
         Args:
             job: The job.
             crashes: How often it has made its role crash.
+            suspect: Whether it may be what ends the process.
         """
         live = self._live.setdefault(_workflow_id(job.id, job.retries), _Live())
-        live.grant = _Grant(job, crashes, Seat(self._slots, job.role))
+        live.grant = _Grant(job, crashes, Seat(self._slots, job.role), suspect)
         live.granted.set()
 
     async def begin(self, job: Job) -> None:
@@ -219,6 +221,7 @@ class Runner:
             recorder=recorder,
             seat=grant.seat,
             on_record=partial(self.on_record, grant.job.id),
+            on_asking=partial(self._note_asking, grant.job.id) if grant.suspect else None,
         )
         try:
             result = await self._execute(run)
@@ -256,7 +259,10 @@ class Runner:
             detail=verdict.detail,
         )
         job = await self._store.read(partial(table.select, job_id=grant.job.id))
-        return _Grant(job, grant.crashes + 1, grant.seat)
+        return _Grant(job, grant.crashes + 1, grant.seat, grant.suspect)
+
+    async def _note_asking(self, job_id: str, asking: bool) -> None:  # noqa: FBT001 - called back
+        await self._store.write(partial(table.set_asking, job_id=job_id, asking=asking))
 
     async def _end(self, job: Job, ending: Ending) -> JobStatus:
         change = partial(table.end, job_id=job.id, ending=ending, now=self._clock.wall())

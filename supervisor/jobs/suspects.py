@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from supervisor.errors import JobPoisoned
 from supervisor.jobs.verdict import MAX_CRASHES, Ending, judge_refusal
 
+OFTEN = 10
+"""Deaths in a row from which on it no longer helps a suspect that it waited for an answer."""
 TURN = 60.0
 """Seconds after which the next suspect may start beside one that still runs."""
 FIRST_DELAY = 2.0
@@ -34,6 +36,7 @@ class Casualty:
         deaths: In how many ends of the process in a row it ran before, without getting further.
         alone: In how many of them it was the only one at work, or the only suspect.
         reached: How far its record went at the last of them.
+        asking: Whether it was seen to wait for an answer; that is noted of suspects alone.
         waited: Whether it had delegated a job that has not ended: then it did nothing itself.
     """
 
@@ -43,6 +46,7 @@ class Casualty:
     deaths: int
     alone: int
     reached: int
+    asking: int
     waited: bool
 
     @property
@@ -100,7 +104,9 @@ def judge_deaths(casualties: Sequence[tuple[Casualty, int]]) -> list[Finding]:
         deaths = 1 if further else casualty.deaths + 1
         # Among several it may be another one: they become suspects, and each has its turn alone.
         alone = 0 if further else casualty.alone
-        alone += len(casualties) == 1 or (suspects == 1 and casualty.suspect)
+        if not casualty.asking or deaths > OFTEN:
+            # Who waits for an answer, perhaps for days, does nothing; but a part of it may.
+            alone += len(casualties) == 1 or (suspects == 1 and casualty.suspect)
         ending = _poisoned() if alone >= MAX_CRASHES else None
         findings.append(Finding(casualty.id, casualty.role, deaths, alone, reached, ending))
     return findings
@@ -119,6 +125,7 @@ class Suspects:
         self._since = since
         self._on_trial = ""
         self._tried_at = 0.0
+        self._tried: set[str] = set()
 
     def held(self, role: str, now: float) -> list[str]:
         """Which jobs of a role may not start now.
@@ -145,6 +152,11 @@ class Suspects:
         """A job has started, at this many monotonic seconds."""
         if self._waiting.pop(job_id, None) is not None:
             self._on_trial, self._tried_at = job_id, now
+            self._tried.add(job_id)
+
+    def has_tried(self, job_id: str) -> bool:
+        """Whether a job has started as a suspect, and has not got further since."""
+        return job_id in self._tried
 
     def passed(self, job_id: str) -> bool:
         """A job got further, has ended, or was cancelled.
@@ -152,6 +164,7 @@ class Suspects:
         Returns:
             Whether others may start now that were held back.
         """
+        self._tried.discard(job_id)
         tried = job_id == self._on_trial
         if tried:
             self._on_trial = ""

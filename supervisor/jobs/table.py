@@ -60,6 +60,8 @@ jobs = sa.Table(
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Column("alone", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reached", sa.Integer, nullable=False, server_default="0"),
+    # Whether it waited for an answer, as far as that was noted: of suspects alone.
+    sa.Column("asking", sa.Integer, nullable=False, server_default="0"),
     # Finding who is next, and counting who waits, is one probe of this index.
     sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
     sa.Index("supervisor_jobs_parent", "parent"),
@@ -165,15 +167,23 @@ def requeue_interrupted(connection: sa.Connection) -> list[Casualty]:
     """
     child = jobs.alias()
     waits = sa.exists().where(child.c.parent == jobs.c.id, child.c.status.in_(_OPEN))
-    counts = jobs.c.deaths, jobs.c.alone, jobs.c.reached
+    counts = jobs.c.deaths, jobs.c.alone, jobs.c.reached, jobs.c.asking
     statement = sa.select(jobs.c.id, jobs.c.role, jobs.c.retries, *counts, waits).where(
         jobs.c.status == JobStatus.RUNNING
     )
     found = [Casualty(*row) for row in connection.execute(statement)]
     connection.execute(
-        sa.update(jobs).where(jobs.c.status == JobStatus.RUNNING).values(status=JobStatus.QUEUED)
+        sa.update(jobs)
+        .where(jobs.c.status == JobStatus.RUNNING)
+        .values(status=JobStatus.QUEUED, asking=0)
     )
     return found
+
+
+def set_asking(connection: sa.Connection, job_id: str, *, asking: bool) -> None:
+    """Note whether a job waits for an answer."""
+    statement = sa.update(jobs).where(jobs.c.id == job_id)
+    connection.execute(statement.values(asking=int(asking)))
 
 
 def record_deaths(connection: sa.Connection, findings: Sequence[Finding], *, now: float) -> None:

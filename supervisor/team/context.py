@@ -251,7 +251,8 @@ class JobContext:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask, and wait while the key is refused or the ledger away: no job fails of that."""
-        return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
+        async with self._run.asking():
+            return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
 
     def _say_that_it_waits(self, error: RequestError) -> None:
         job, role, text = self.job_id, self.role, str(error)

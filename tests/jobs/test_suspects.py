@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
+from sqlite3 import connect
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from supervisor.jobs import JobRun
 from supervisor.jobs.suspects import (
     FIRST_DELAY,
+    OFTEN,
     TURN,
     Casualty,
     Suspect,
@@ -23,7 +28,7 @@ from tests.jobs.team import Team
 
 def casualty(name: str = "a", *, deaths: int = 0, alone: int = 0, reached: int = 0) -> Casualty:
     """A job that ran when the process died."""
-    return Casualty(name, "work", 0, deaths, alone, reached, waited=False)
+    return Casualty(name, "work", 0, deaths, alone, reached, asking=0, waited=False)
 
 
 def died(*casualties: tuple[Casualty, int]) -> list[tuple[int, bool]]:
@@ -44,6 +49,20 @@ def test_only_a_lone_suspect_is_set_aside() -> None:
     assert died((casualty(deaths=4, alone=2), 0), (casualty("b"), 0)) == [(5, True), (1, False)]
     both = (casualty(deaths=4, alone=2), 0), (casualty("b", deaths=2), 0)
     assert died(*both) == [(5, False), (3, False)]
+
+
+def test_who_waits_for_an_answer_is_excused_for_long_but_not_for_ever() -> None:
+    """Parked at the end of a budget, a job does nothing; of a part of it nobody can tell."""
+    parked = replace(casualty(deaths=2), asking=1)
+    (found,) = judge_deaths([(parked, 0)])
+    for deaths in range(3, OFTEN + 1):
+        (found,) = judge_deaths([(parked, 0)])
+        assert (found.deaths, found.alone, found.ending) == (deaths, 0, None)
+        parked = replace(parked, deaths=deaths)
+    while found.ending is None:
+        (found,) = judge_deaths([(parked, 0)])
+        parked = replace(parked, deaths=found.deaths, alone=found.alone)
+    assert parked.deaths == OFTEN + 3
 
 
 def test_suspects_have_turns() -> None:
@@ -200,6 +219,41 @@ async def test_who_ends_the_process_is_set_aside(
         await jobs.retry(killer)
         assert (await jobs.wait(killer)).result == "killer!"
     assert team.asked == ["killer", "next"]
+
+
+@pytest.mark.slow
+async def test_a_parked_job_is_not_set_aside_for_being_killed(
+    sqlite_team: Team, sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four deaths while it waits for the API, and it goes on in the end."""
+    monkeypatch.setattr("supervisor.jobs.suspects.FIRST_DELAY", 0.01)
+    team, deaths = sqlite_team, 0
+
+    async def handle(run: JobRun) -> JsonValue:
+        async with run.asking():
+            if deaths < 4:
+                asking.set()
+                await anyio.sleep_forever()
+        return run.number
+
+    team.add("work", handle)
+
+    def noted() -> bool:
+        with closing(connect(sqlite)) as database:
+            return bool(database.execute("SELECT asking FROM supervisor_jobs").fetchone()[0])
+
+    for _ in range(4):
+        asking = anyio.Event()
+        async with team.at_work() as jobs:
+            job = await jobs.submit("work", 1, key="k")
+            await asking.wait()
+            assert await anyio.to_thread.run_sync(noted) is (deaths >= 2)
+        # As a death leaves it.
+        await team.change("UPDATE supervisor_jobs SET status = 'running', asking = (deaths >= 2)")
+        deaths += 1
+    async with team.at_work() as jobs:
+        ended = await jobs.wait(job.id)
+    assert (ended.status.value, ended.result) == ("done", 5)
 
 
 class _Panic(BaseException):
