@@ -242,17 +242,18 @@ async def test_a_parked_job_is_not_set_aside_for_being_killed(
         with closing(connect(sqlite)) as database:
             return bool(database.execute("SELECT asking FROM supervisor_jobs").fetchone()[0])
 
+    job_id = ""
     for _ in range(4):
         asking = anyio.Event()
         async with team.at_work() as jobs:
-            job = await jobs.submit("work", 1, key="k")
+            job_id = (await jobs.submit("work", 1, key="k")).id
             await asking.wait()
             assert await anyio.to_thread.run_sync(noted) is (deaths >= 2)
         # As a death leaves it.
         await team.change("UPDATE supervisor_jobs SET status = 'running', asking = (deaths >= 2)")
         deaths += 1
     async with team.at_work() as jobs:
-        ended = await jobs.wait(job.id)
+        ended = await jobs.wait(job_id)
     assert (ended.status.value, ended.result) == ("done", 5)
 
 
