@@ -7,7 +7,8 @@ import re
 
 from pydantic import SecretStr
 
-_SHORTEST_LOOKALIKE = 15
+_BEGINNING = 12
+"""Characters of a key that are too many; errors cut the value they tell, and a key in it."""
 _LOOKS_LIKE_A_KEY = re.compile(r"\b(xai|gsk|sk)[-_][A-Za-z0-9_-]{12,}")
 _MARK = b"grok-supervisor, fingerprint of a key\0"
 """Stands before what is hashed, so that no table of hashed keys made elsewhere fits."""
@@ -22,12 +23,13 @@ class Key:
         secret: The key's text; empty for servers that want none.
     """
 
-    __slots__ = ("_hidden", "_secret", "_shortest")
+    __slots__ = ("_beginnings", "_hidden", "_secret", "_shortest")
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._hidden: tuple[str, ...] = ()
-        self._shortest = _SHORTEST_LOOKALIKE
+        self._beginnings: tuple[str, ...] = ()
+        self._shortest = _BEGINNING
         self.hide(SecretStr(secret))
 
     def __repr__(self) -> str:
@@ -52,18 +54,24 @@ class Key:
 
     def hide(self, secret: SecretStr) -> None:
         """Keep a text out of every text, as if it were the key."""
-        hidden = {*self._hidden, secret.get_secret_value()} - {""}
-        # The longest first: one may be the beginning of another.
+        text = secret.get_secret_value()
+        if not text:
+            return
+        hidden = {*self._hidden, text, *(text[:end] for end in range(_BEGINNING, len(text)))}
+        # The longest first: one may begin like another.
         self._hidden = tuple(sorted(hidden, key=len, reverse=True))
-        self._shortest = min((_SHORTEST_LOOKALIKE, *map(len, self._hidden)))
+        self._beginnings = tuple({*self._beginnings, text[:_BEGINNING]})
+        self._shortest = min(map(len, self._beginnings))
 
     def redact(self, text: str) -> str:
-        """The text without any key there was, and without anything that looks like one."""
+        """The text without any key there was, whole or cut, and without what looks like one."""
         # Most texts are headers of numbers: what cannot hold a key is not searched for one.
         if len(text) < self._shortest:
             return text
-        for secret in self._hidden:
-            text = text.replace(secret, "***")
+        for beginning in self._beginnings:
+            if beginning in text:
+                for secret in self._hidden:
+                    text = text.replace(secret, "***")
         return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text) if "-" in text or "_" in text else text
 
 

@@ -63,6 +63,7 @@ def create_app(hub: Hub) -> Starlette:
         doorkeeper=doorkeeper,
         clock=hub.clock,
         unguarded=web.token is None and is_loopback(web.host),
+        redact=hub.broker.redact,
     )
     app = Starlette(
         routes=_routes(hub, doorkeeper, closing, live=live),

@@ -1,14 +1,19 @@
-"""Stands before every route: turns away who must not come in, and tells how each request ended."""
+"""Stands before every route: turns away who must not come in, and tells how each request ended.
+
+Whatever an error says, from wherever it comes, goes out through here, and so without the key.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor.clock import Clock
 from supervisor.errors import Draining, RequestError
+from supervisor.web.cleaned import Cleaned
 from supervisor.web.gateway import StreamLost
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.origin import foreign
@@ -30,15 +35,19 @@ _GATEWAY = "/v1/"
 class _Watched:
     """An ASGI send that remembers the status it sent; 0 before."""
 
-    __slots__ = ("_send", "status")
+    __slots__ = ("_redact", "_send", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, redact: Callable[[str], str]) -> None:
         self._send = send
+        self._redact = redact
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status >= 300:
+                # Errors and redirects repeat what was asked for; answers are not looked through.
+                self._send = Cleaned(self._send, self._redact)
         await self._send(message)
 
 
@@ -51,15 +60,23 @@ class Guard:
         clock: Tells the time.
         unguarded: Whether the server listens on loopback only and asks for no token; then the
             name it is called by is looked at, or a rebound page could do everything.
+        redact: Removes the key from a text.
     """
 
     def __init__(
-        self, app: ASGIApp, *, doorkeeper: Doorkeeper, clock: Clock, unguarded: bool
+        self,
+        app: ASGIApp,
+        *,
+        doorkeeper: Doorkeeper,
+        clock: Clock,
+        unguarded: bool,
+        redact: Callable[[str], str],
     ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._clock = clock
         self._unguarded = unguarded
+        self._redact = redact
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
@@ -69,7 +86,7 @@ class Guard:
         """
         if scope["type"] != "http":
             return
-        answer = _Watched(send)
+        answer = _Watched(send, self._redact)
         began = self._clock.monotonic()
         try:
             await self._safely(scope, receive, answer)

@@ -151,8 +151,13 @@ def provoke_the_door(evidence: Evidence, house: Process) -> None:
             evidence.fetch(house.base, "GET", path)
     assert b"it is ***" in evidence.found["GET /health"]
     evidence.fetch(house.base, "POST", "/api/resume")
-    # What the caller names wrong is told to the caller, and nobody else.
-    Evidence().fetch(house.base, "POST", CHAT, body=wrong, headers={"x-supervisor-role": KEY})
+    evidence.fetch(house.base, "POST", CHAT, body=wrong, headers={"x-supervisor-role": KEY})
+    job = {"role": KEY, "input": "hello"}
+    evidence.fetch(house.base, "POST", "/api/jobs", body=json.dumps(job))
+    for place in ("/v1/models/", "/api/jobs/", "/api/why/", "/"):
+        # Under a name of its own: the path is the key.
+        answer = Evidence().fetch(house.base, "GET", f"{place}{KEY}")
+        assert b"***" in evidence.add(f"GET {place}", answer)
 
 
 def run_jobs(evidence: Evidence, house: Process, secret: Path) -> None:

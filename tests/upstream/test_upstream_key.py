@@ -75,6 +75,15 @@ def test_the_shortest_keys_are_redacted() -> None:
     assert Key(FAKE_KEY).redact("sk_" + "a" * 12) == "sk-***"
 
 
+@pytest.mark.parametrize("length", range(12, 27))
+def test_a_key_that_was_cut_is_redacted(length: int) -> None:
+    """An error shows the beginning of a long value: then a key may stand there in part."""
+    key = Key("0ld-long-and-like-the-other")
+    key.change(SecretStr("0ld-long-and-like-no-0ther"))
+    for secret in ("0ld-long-and-like-the-other", "0ld-long-and-like-no-0ther"):
+        assert key.redact(f'got: "a{secret[:length]}…"') == 'got: "a***…"'
+
+
 def test_a_text_without_a_key_stays() -> None:
     """Redaction leaves ordinary words alone, with a key or without."""
     text = "a task-scheduler risk-management note on sk-learn"

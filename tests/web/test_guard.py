@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
-from tests.web.house import CHAT, QUESTION, open_house, settings_of
+from tests.web.house import CHAT, KEY, QUESTION, open_house, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +105,54 @@ async def test_crash_inside_is_told_without_its_details() -> None:
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "request_failed"
     assert "a detail" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "extra"),
+    [
+        ("POST", "/api/jobs", {"json": {"role": KEY, "input": "x"}}),
+        ("POST", "/api/jobs", {"json": {"role": "quality", "input": "x", "priority": KEY}}),
+        ("POST", "/api/jobs", {"json": {"role": "quality", KEY: "x" * 40}}),
+        ("POST", "/api/jobs", {"json": {"role": ["x" * 40, KEY]}}),
+        ("POST", "/api/jobs/retry", {"json": {KEY: 1}}),
+        ("POST", "/api/memory/forget", {"json": {"folder": f"/{KEY}"}}),
+        ("POST", "/api/memory", {"json": {"folder": f"/nowhere/{KEY}"}}),
+        ("GET", f"/api/jobs/{KEY}", {}),
+        ("GET", f"/api/jobs/{KEY}/", {}),
+        ("GET", f"/api/jobs/j1?wait={KEY}", {}),
+        ("GET", f"/api/jobs?status={KEY}", {}),
+        ("GET", f"/api/jobs?limit={KEY}", {}),
+        ("GET", f"/api/search?q=x&limit={KEY}", {}),
+        ("GET", f"/api/why/{KEY}", {}),
+        ("POST", f"/api/why/{KEY}", {}),
+        ("POST", f"/api/roles/{KEY}/stop", {}),
+        ("POST", f"/api/schedules/{KEY}/run", {}),
+        ("GET", f"/dashboard/{KEY}", {}),
+        ("GET", f"/v1/models/{KEY}", {}),
+        ("GET", f"/{KEY}?{KEY}", {}),
+        ("GET", "/health", {"headers": {"host": f"{KEY}.example"}}),
+        ("GET", "/health", {"headers": {"origin": f"http://{KEY}"}}),
+        ("POST", CHAT, {"json": {**QUESTION, "model": [KEY]}}),
+        ("POST", CHAT, {"json": {**QUESTION, "model": KEY + "x" * 200}}),
+        ("POST", CHAT, {"json": {**QUESTION, "stream": KEY}}),
+        ("POST", CHAT, {"json": [KEY]}),
+        ("POST", CHAT, {"json": QUESTION, "headers": {"x-supervisor-role": KEY}}),
+        ("POST", CHAT, {"json": QUESTION, "headers": {"x-supervisor-role": "x" * 48 + KEY}}),
+        ("POST", CHAT, {"json": QUESTION, "headers": {"x-supervisor-deadline": KEY}}),
+    ],
+)
+async def test_a_key_in_a_wrong_place_is_not_told_back(
+    method: str, path: str, extra: dict[str, Any]
+) -> None:
+    """An error names what was wrong without the key, and is as long as it says."""
+    async with open_house() as house:
+        house.api.refuse(404, {"code": "not-found", "error": f"no model {KEY}"})
+        response = await house.client.request(method, path, **extra)
+    assert response.status_code >= 300
+    assert KEY[:12] not in f"{response.text} {response.headers}"
+    assert int(response.headers["content-length"]) == len(response.content)
+    if response.content:
+        assert response.json()["code"]
 
 
 async def test_errors_of_the_tree_keep_their_words() -> None:
