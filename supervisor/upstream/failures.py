@@ -7,6 +7,7 @@ The statuses of the API mean little by themselves: a bad key is 400, running out
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -119,6 +120,9 @@ _BY_TEXT: tuple[tuple[FailureKind, tuple[str, ...], str], ...] = (
 )
 """Rows tried on the text of an error response, in this order."""
 
+_TEAM_ID = re.compile(r"\bteam [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+"""The API calls a team by its id, in the middle of phrases that are looked for."""
+
 _TEXT_STATUSES = frozenset({401, 402, 403, 429, 503})
 """Statuses whose text decides; other errors quote users' words, which prove nothing."""
 
@@ -160,7 +164,7 @@ def classify(status: int, text: str, headers: Mapping[str, str]) -> Failure:
 def _kind(status: int, text: str) -> tuple[FailureKind, str]:
     if status == 400:
         return _bad_request(text)
-    lower = text.lower()
+    lower = _TEAM_ID.sub("team", text.lower())
     for kind, phrases, hint in _BY_TEXT if status in _TEXT_STATUSES else ():
         fits = kind is not FailureKind.QUOTA or status == 429
         if fits and any(phrase in lower for phrase in phrases):
@@ -207,7 +211,7 @@ def classify_stream_error(text: str) -> Failure:
     Args:
         text: The event's data, without the key.
     """
-    lower = text.lower()
+    lower = _TEAM_ID.sub("team", text.lower())
     for kind, phrases, hint in _BY_TEXT:
         if any(phrase in lower for phrase in phrases):
             return Failure(kind, brief(text), hint, 200)

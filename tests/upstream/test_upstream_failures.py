@@ -26,6 +26,7 @@ ARGUMENT = "invalid-argument"
 OLD = "Some resource has been exhausted"
 CODE = "resource-exhausted"
 TEAM = "Too many requests for team 00000000 and model grok-4.7. "
+TEAM_ID = "team 00000000-0000-4000-8000-000000000001"
 HTML = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head></html>"
 
 
@@ -61,6 +62,8 @@ ROWS = [
     Row("no key", 401, flat("unauthenticated", "No API key was provided"), K.KEY),
     Row("no key, no body", 401, b"", K.KEY),
     Row("blocked key", 403, flat(DENIED, "The API key is blocked"), K.KEY),
+    Row("blocked team", 403, flat(DENIED, f"The {TEAM_ID} is blocked."), K.KEY),
+    Row("blocked prompt", 403, flat(DENIED, "This request is blocked."), K.REJECTED),
     Row("no permission", 403, flat(DENIED, "Team is not allowed to use this"), K.REJECTED),
     Row("wrong model", 404, flat("not-found", "Model not found: grok-9"), K.REJECTED),
     Row("wrong model, 400", 400, flat(ARGUMENT, "Model not found: grok-9"), K.REJECTED),
