@@ -23,6 +23,7 @@ from starlette.routing import Route
 from benchmarks.launch import python_environment
 from benchmarks.launch import supervisor as started_supervisor
 from supervisor.app import Api, House
+from supervisor.broker.verdict import final_error
 from supervisor.cli.program import program
 from supervisor.config.environment import RATES, SETTINGS
 from supervisor.config.key import NAMES
@@ -31,10 +32,12 @@ from supervisor.config.schema import known_keys
 from supervisor.config.settings import Settings
 from supervisor.errors import InvalidRequest, RequestError, SupervisorError
 from supervisor.loading.inventory import load_all
+from supervisor.simulator import failures
 from supervisor.simulator.app import create_app as create_simulator
 from supervisor.simulator.script import read_script
 from supervisor.simulator.settings import Settings as SimulatorSettings
 from supervisor.testing import ScriptedContext, run_role
+from supervisor.upstream.failures import classify
 from supervisor.upstream.key import Key
 from supervisor.upstream.rotation import InUse
 from supervisor.web.app import create_app
@@ -258,6 +261,38 @@ def subclasses(kind: type[SupervisorError]) -> Iterator[type[SupervisorError]]:
     for one in kind.__subclasses__():
         yield one
         yield from subclasses(one)
+
+
+ACCOUNT = failures.ACCOUNT_FAILURES
+REFUSED = {
+    "bad key": [failures.wrong_key("x", whole=False)],
+    "no credits": [ACCOUNT["no_credits"], ACCOUNT["spending_limit"]],
+    "key or team blocked": [ACCOUNT["key_blocked"], ACCOUNT["team_blocked"]],
+    "this request is not allowed": [ACCOUNT["no_permission"]],
+    "no such model": [failures.unknown_model("grok-99")],
+    "a refusal in plain text": [failures.wrong_type("no")],
+    "quota": [failures.Failure(429, "Too many requests", "resource-exhausted")],
+    "no capacity": [failures.no_capacity("grok-4.7")],
+    "5xx": [
+        failures.Failure(503, "no", "unavailable"),
+        failures.Failure(521, "<html>", "", "html"),
+    ],
+    "no answer": [failures.Failure(0, "", "", "text")],
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_client_gets_of_the_apis_errors_is_documented(what: str) -> None:
+    """docs/gateway.md says whose status and body an error has, and which code its header."""
+    table = rows(page("docs/gateway.md"), "what happened")
+    row = next(cells for cells in table if cells[0].partition(",")[0] == what)
+    for said in REFUSED[what]:
+        text = said.body().decode()
+        failure = classify(said.status, text, {})
+        told = refusal(final_error(failure, text.encode(), said.content_type.decode()))
+        assert str(told.status) in row[1] or (told.status == said.status and "the API's" in row[1])
+        assert json.loads(told.body)["code"] in ticked(row[2])
+        assert ticked(row[3]) == [dict(told.headers)[b"x-supervisor-error"].decode()]
 
 
 def test_error_headers_are_documented() -> None:
