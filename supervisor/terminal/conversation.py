@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 
 from supervisor.clock import Clock
+from supervisor.config.report import without_keys
 from supervisor.errors import StoreError, SupervisorError
 from supervisor.terminal.answer import Answer
 from supervisor.terminal.asking import Question, ask
@@ -87,7 +88,8 @@ class Conversation:
 
     def tell(self, error: SupervisorError) -> None:
         """Say what went wrong; the conversation goes on."""
-        self.screen.say(f"error: {error}", Color.BAD)
+        # A command that is none, or what one was given, may be a key that was pasted.
+        self.screen.say(f"error: {without_keys(str(error))}", Color.BAD)
 
     async def attend(self, work: Callable[[], Awaitable[object]]) -> bool:
         """Do something that Ctrl-C and Esc stop.

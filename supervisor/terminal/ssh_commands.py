@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from supervisor.config.report import without_keys
 from supervisor.errors import SupervisorError
 from supervisor.terminal.clean import clean
 from supervisor.terminal.job_text import jobs_table
@@ -92,17 +93,17 @@ async def answer(line: str, house: Reader) -> Result:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        return Result(USAGE, talk=f"error: expected a command, got: {line!r}: {error}\n")
+        return _wrong(USAGE, f"expected a command, got: {line!r}: {error}")
     as_json = "--json" in words
     names = [word for word in words if word != "--json"]
     if not names or names[0] in _HELP_WORDS:
         return _help(as_json=as_json)
     found = next((command for command in _COMMANDS if command.name == names[0]), None)
     if found is None:
-        return Result(USAGE, talk=f"error: {_unknown(names[0])}\n")
+        return _wrong(USAGE, _unknown(names[0]))
     if len(names) > 1:
         usage = f"{names[0]} takes --json and nothing else, got: {' '.join(names[1:])}"
-        return Result(USAGE, talk=f"error: {usage}\n")
+        return _wrong(USAGE, usage)
     return await _look(found, house, as_json=as_json)
 
 
@@ -110,7 +111,7 @@ async def _look(command: _Command, house: Reader, *, as_json: bool) -> Result:
     try:
         document = await house.get(command.path)
     except SupervisorError as error:
-        return Result(FAILURE, talk=f"error: {error}\n")
+        return _wrong(FAILURE, str(error))
     if as_json:
         return Result(OK, _json(document))
     # Errors and reasons quote what models and plugins have written.
@@ -124,6 +125,11 @@ def _help(*, as_json: bool) -> Result:
     lines = "".join(f"  {name:<8}{about}\n" for name, about in listed.items())
     without = "Without a command, on a terminal: a conversation."
     return Result(OK, f"ssh -p PORT HOST COMMAND [--json]\n\n{lines}\n{without}\n")
+
+
+def _wrong(code: int, text: str) -> Result:
+    # A word that is no command may be a key that was pasted.
+    return Result(code, talk=f"error: {without_keys(text)}\n")
 
 
 def _unknown(word: str) -> str:

@@ -231,6 +231,7 @@ async def test_commands_show_the_house(tmp_path: Path) -> None:
             ("/resume", "there are no sessions yet"),
             ("/resume nothing", 'no session is called "nothing"'),
             ("/statsu", "did you mean /status?"),
+            ("/xai-not-a-real-key", "no command is called /xai-***"),
             ("/ask", 'expected /ask ROLE TEXT, got: "/ask"; there are: quality, code'),
             ("/ask nobody x", 'no role is called "nobody"'),
         ):

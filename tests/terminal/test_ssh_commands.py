@@ -122,6 +122,8 @@ async def test_help(line: str) -> None:
         ("bash -i", 'no command is called "bash" (there are:'),
         ("status now", "status takes --json and nothing else, got: now"),
         ("status --jsn", "got: --jsn"),
+        ("xai-not-a-real-key", 'no command is called "xai-***"'),
+        ("status xai-not-a-real-key", "nothing else, got: xai-***"),
         ("'", "expected a command"),
     ],
 )
