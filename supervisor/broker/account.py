@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 
 from supervisor.ledger.prices import Prices, ticks
 from supervisor.ledger.sums import Sums
 from supervisor.messages import Request, TrafficClass, Usage
+from supervisor.quota.by_size import BySize
 from supervisor.quota.estimate import Estimator
 
 _REMEMBERED = 1_000
 _COSTS = 20
 _MODELS = 100
 _FIRST_ANSWER = 1_000
+_ASCII, _OTHER = 1 / 4, 1 / 3
+"""Tokens for each byte of a body that it has at least."""
+_DENSE = 1 / 2
+"""Tokens for each byte that a large body is thought to have at most, while none was seen."""
+_DEARER = 2
+"""Prompt tokens that an answer's token costs as much as at least, of all models in the list."""
 ENOUGH = 8
 """Answers of a model from which on its price counts as learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Tokens of an answer; `bound` where it was cut off, since no more were asked for."""
+
+    completion: int
+    reasoning: int
+    bound: int
 
 
 class Learned:
@@ -24,35 +43,77 @@ class Learned:
         answers: Answers seen.
     """
 
-    __slots__ = ("_costs", "_extras", "_tokens", "answers")
+    __slots__ = ("_costs", "_extras", "_prompts", "_rates", "_seen", "answers")
 
     def __init__(self) -> None:
         self.answers = 0
-        self._tokens: deque[int] = deque(maxlen=_COSTS)
+        self._seen: deque[_Seen] = deque(maxlen=_COSTS)
         self._costs: deque[int] = deque(maxlen=_COSTS)
         self._extras: deque[int] = deque(maxlen=_COSTS)
+        self._prompts = BySize(least=_ASCII)
+        self._rates = BySize(least=0.0)
 
-    def learn(self, usage: Usage, model: str, prices: Prices) -> None:
+    def learn(self, usage: Usage, request: Request, prices: Prices) -> None:
         """Remember an answer."""
-        self._tokens.append(usage.completion + usage.reasoning)
-        if usage.cost is not None:
-            cost = ticks(usage.cost)
-            self._costs.append(cost)
-            self._extras.append(max(0, cost - prices.at_most(model, usage)))
+        most, answer = request.max_output or 0, usage.completion + usage.reasoning
+        cut = 0 < most <= usage.completion
+        self._seen.append(_Seen(usage.completion, usage.reasoning, most if cut else 0))
+        if request.body and usage.prompt:
+            size = len(request.body)
+            dense = min(usage.prompt / size, _DENSE)
+            self._prompts.learn(size, usage.prompt, beyond=dense)
+        if usage.cost is None:
+            return
+        cost = ticks(usage.cost)
+        self._costs.append(cost)
+        self._extras.append(max(0, cost - prices.at_most(request.model, usage)))
+        once = cost / prices.times(request.model, usage.prompt)
+        # By what it would be thought to have, so that one like it comes to the same.
+        tokens = self._prompt(request.body) + _DEARER * answer
+        beyond = once / max(1, usage.prompt + _DEARER * answer)
+        self._rates.learn(max(1, tokens), once, beyond=beyond)
 
-    def likely(self, model: str, *, prompt: int, most: int, prices: Prices) -> int:
+    def likely(self, request: Request, prices: Prices) -> int:
         """Ticks that the next one may cost: as long and as dear as any of late.
 
         Args:
-            model: Its name.
-            prompt: Prompt tokens.
-            most: Answer tokens that were asked for; 0 if unsaid.
+            request: What is asked.
             prices: What models cost.
         """
+        model, prompt = request.model, self._prompt(request.body)
+        answer = self._answer(request.max_output or 0)
         if self._costs and not prices.knows(model):
-            return max(self._costs)
-        answer = max(self._tokens, default=max(_FIRST_ANSWER, most))
+            likely = prices.times(model, prompt) * self._rates.high(prompt + _DEARER * answer)
+            return max(ceil(likely), *self._costs)
         return prices.at_most(model, Usage(prompt, answer)) + max(self._extras, default=0)
+
+    def _prompt(self, body: bytes) -> int:
+        """Tokens of a prompt, seldom too few."""
+        least = _ASCII if body.isascii() else _OTHER
+        return ceil(self._prompts.high(len(body), least=least))
+
+    def _answer(self, most: int) -> int:
+        """Tokens of the longest answer of late, and more the more they differ.
+
+        Args:
+            most: Answer tokens that were asked for, reasoning aside; 0 if unsaid.
+        """
+        if not self._seen:
+            return max(_FIRST_ANSWER, most)
+        longest = max(self._seen, key=lambda one: one.completion)
+        completion = _longest([one.completion for one in self._seen])
+        if longest.bound and not most:
+            # It would have gone on, nobody knows how far.
+            completion = max(completion, _FIRST_ANSWER)
+        elif most and ((longest.bound and most > longest.bound) or most < completion):
+            completion = most
+        return completion + _longest([one.reasoning for one in self._seen])
+
+
+def _longest(seen: Sequence[int]) -> int:
+    """The most of some, with a margin of half of what lies between it and their mean."""
+    most = max(seen)
+    return most + (most - sum(seen) // len(seen)) // 2
 
 
 class Account:
@@ -105,22 +166,22 @@ class Account:
             answer = usage.completion + usage.reasoning
             self.estimator.learn(size, prompt=usage.prompt, answer=answer)
 
-    def learn_cost(self, usage: Usage | None, model: str, prices: Prices) -> None:
+    def learn_cost(self, usage: Usage | None, request: Request, prices: Prices) -> None:
         """Learn from an answer what the next one may cost.
 
         Args:
             usage: Its tokens and price; None where it told none.
-            model: Which model gave it.
+            request: What was asked.
             prices: What models cost.
         """
-        learned = self._learned.get(model)
+        learned = self._learned.get(request.model)
         if learned is None:
             if len(self._learned) >= _MODELS:
                 self._learned.pop(next(iter(self._learned)))
-            learned = self._learned[model] = Learned()
+            learned = self._learned[request.model] = Learned()
         learned.answers += 1
         if usage is not None:
-            learned.learn(usage, model, prices)
+            learned.learn(usage, request, prices)
 
     def answers(self, model: str) -> int:
         """Answers of a model that there are to learn from."""
@@ -135,11 +196,8 @@ class Account:
             prices: What models cost. One that they do not know costs what the dearest do, until
                 the API tells.
         """
-        prompt = self.estimator.prompt(len(request.body))
         learned = self._learned.get(request.model) or Learned()
-        return learned.likely(
-            request.model, prompt=prompt, most=request.max_output or 0, prices=prices
-        )
+        return learned.likely(request, prices)
 
     def wait_quantiles(self) -> tuple[float, float]:
         """Median and 99th percentile of the remembered waits, in seconds."""

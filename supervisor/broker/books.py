@@ -166,7 +166,7 @@ class Books:
             usage = self._money.priced(usage, entry.request.model)
         unpriced = self._money.unpriced(entry, status, failure=failure, usage=usage)
         if (usage is None or usage.total) and failure is None and outcome != "pending":
-            self._money.learn(account, usage, entry.request.model)
+            self._money.learn(account, usage, entry.request)
         self._money.settle(entry, attempt.granted, usage, unpriced=unpriced)
         tokens = self._count(entry, account, failure=failure, usage=usage)
         self._quota.settle(entry.owner, reserved=entry.tokens, actual=tokens, now=now)

@@ -87,10 +87,10 @@ class Money:
         """The usage with its price, where that is known."""
         return self._prices.priced(usage, model)
 
-    def learn(self, account: Account, usage: Usage | None, model: str) -> None:
+    def learn(self, account: Account, usage: Usage | None, request: Request) -> None:
         """Learn from an answer what the next may cost."""
         if self:
-            account.learn_cost(usage, model, self._prices)
+            account.learn_cost(usage, request, self._prices)
 
     def unpriced(
         self, entry: Entry, status: int, *, failure: Failure | None, usage: Usage | None

@@ -38,8 +38,11 @@ class Price:
         fresh = usage.prompt - cached
         answer = usage.completion + usage.reasoning
         cost = (fresh * self.input + cached * self.cached + answer * self.output) / _MILLION
-        is_long = self.double_from is not None and usage.prompt >= self.double_from
-        return cost * 2 if is_long else cost
+        return cost * 2 if self.doubles(usage.prompt) else cost
+
+    def doubles(self, prompt: int) -> bool:
+        """Whether a request with so many prompt tokens costs double."""
+        return self.double_from is not None and prompt >= self.double_from
 
 
 def _price(input_: str, cached: str, output: str) -> Price:
@@ -75,6 +78,11 @@ class Prices:
     def at_most(self, model: str, usage: Usage) -> int:
         """Ticks of 1e-10 US dollars by the list; for an unknown model, by its dearest prices."""
         return ticks(self._prices.get(model, self._dearest).of(usage))
+
+    def times(self, model: str, prompt: int) -> int:
+        """How often the price of each token counts, for so many prompt tokens: once or twice."""
+        price = self._prices.get(model, self._dearest)
+        return 2 if price.doubles(prompt) else 1
 
     def priced(self, usage: Usage, model: str) -> Usage:
         """The usage with its price: what the API said, else by the list, else as it is."""

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from supervisor.clock import LoopClock
 from supervisor.errors import BudgetSpent
-from supervisor.ledger.prices import Price, Prices
-from supervisor.messages import TrafficClass
+from supervisor.ledger.prices import KNOWN, Price, Prices
+from supervisor.messages import TrafficClass, Usage
 from supervisor.testing import VirtualLoop
 from tests.broker.desk import at_work
 from tests.upstream.api import Answer, ScriptedApi, completion
@@ -52,6 +52,48 @@ def test_an_answer_at_most_is_paid_beyond_the_end(tokens: int, at_once: int) -> 
     """However many ask at once: answers that are alike never overshoot by more than two of them."""
     spent = anyio.run(spend, tokens, at_once, backend_options={"loop_factory": VirtualLoop})
     assert spent <= DOLLAR + 2 * tokens * DOLLAR // 10_000
+
+
+LISTED = Prices({"grok-4.7": KNOWN["grok-4.7"]})
+
+
+async def lengthen(size: int, prices: Prices) -> Decimal:
+    """Part of a budget that is spent after short questions and, at once, many long ones.
+
+    The budget is as much as three of the long ones cost.
+    """
+    api = ScriptedApi(default=Answer(body=told(1), after=1.0))
+    most = 3 * LISTED.at_most("grok-4.7", Usage(size // 4, 32))
+    budget = Decimal(most) / DOLLAR
+    classes = [role(f"{budget} usd / hour")]
+    async with at_work(LoopClock(), api=api, classes=classes, prices=prices) as desk:
+        for number in range(10):
+            await desk.ask(f"short {number}")
+        for number in range(30):
+            api.will(str(number), Answer(body=told(size // 4), after=1.0))
+        scopes = [desk.start(str(number), size=size) for number in range(30)]
+        await anyio.sleep(60)
+        (shown,) = desk.broker.snapshot().budgets
+        for scope in scopes:
+            scope.cancel()
+        assert shown.spent > most // 10
+        return Decimal(shown.spent) / most
+
+
+def told(prompt: int) -> bytes:
+    """An answer to so many tokens, with its price."""
+    cost = LISTED.at_most("grok-4.7", Usage(prompt, 32))
+    return completion(prompt, 32, cost_in_usd_ticks=cost)
+
+
+@settings(max_examples=8)
+@given(size=st.integers(4_000, 200_000), prices=st.sampled_from([LISTED, Prices()]))
+@example(size=810_000, prices=LISTED)
+@example(size=810_000, prices=Prices())
+def test_long_questions_after_short_ones(size: int, prices: Prices) -> None:
+    """What was learned of short ones, which are JSON for the most part, fits long ones, too."""
+    spent = anyio.run(lengthen, size, prices, backend_options={"loop_factory": VirtualLoop})
+    assert spent <= 1
 
 
 async def test_who_waits_goes_at_the_price_of_today(virtual: LoopClock) -> None:
