@@ -110,10 +110,14 @@ class Promise:
     Attributes:
         id: What it is fetched by.
         since: Unix time at which it was promised, in seconds.
+        granted: Unix time at which it was let go, in seconds; its reservation is booked there.
+        cost: Ticks of 1e-10 US dollars that the ledger keeps reserved for it until it is fetched.
     """
 
     id: str
     since: float
+    granted: float = 0.0
+    cost: int = 0
 
 
 class Deferral(Protocol):

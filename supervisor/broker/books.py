@@ -13,10 +13,10 @@ from supervisor.broker.errand import Errand
 from supervisor.broker.money import Money
 from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
-from supervisor.ledger.attempt import GONE, Attempt, Settlement
+from supervisor.ledger.attempt import FETCHED, GONE, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, UsageRow
 from supervisor.ledger.sums import RECORDED, Sums, ended
-from supervisor.messages import TrafficClass, Usage
+from supervisor.messages import Promise, TrafficClass, Usage
 from supervisor.quota.quota import Quota
 from supervisor.scheduler.ticket import TicketState
 from supervisor.upstream.failures import Failure, FailureKind
@@ -192,42 +192,60 @@ class Books:
 
     # -- answers that are fetched later -----------------------------------------------------------
 
-    def promised(self, entry: Entry, errand: Errand, outcome: Outcome) -> None:
-        """An attempt has brought a promise: what it has reserved stays so until the answer."""
+    def promised(self, entry: Entry, errand: Errand, outcome: Outcome, *, name: str) -> Promise:
+        """An attempt has brought a promise: what it has reserved stays so until the answer.
+
+        Args:
+            entry: Its request.
+            errand: How far that has come.
+            outcome: What the attempt came to.
+            name: What the answer is to be fetched by.
+        """
         attempt = entry.attempt
         assert attempt is not None
         latency = self._clock.monotonic() - entry.granted_at
-        settlement = Settlement(outcome.status, "deferred", None, latency, entry.tokens)
+        settlement = Settlement(
+            outcome.status, "deferred", None, latency, entry.tokens, unpriced=entry.cost
+        )
         self._end(entry, attempt, settlement)
         self.let_in(entry, outcome.headers)
+        errand.promise = Promise(name, self._clock.wall(), attempt.granted, entry.cost)
         _move(entry, errand)
+        return errand.promise
 
-    def hold(self, entry: Entry, errand: Errand) -> None:
-        """Reserve what an answer is likely to use that was promised to an earlier request."""
+    def hold(self, entry: Entry, errand: Errand, promise: Promise) -> None:
+        """Reserve for an answer what its post, an earlier request, has reserved.
+
+        Of tokens that is not known any more: they are guessed.
+        """
         self._quota.hold(entry.owner, entry.tokens)
-        self._money.take(entry)
+        entry.cost = promise.cost
+        self._money.hold(entry, promise)
         _move(entry, errand)
 
-    def reclaim(self, entry: Entry, errand: Errand) -> None:
+    def reclaim(self, entry: Entry, errand: Errand, promise: Promise) -> None:
         """The promised answer is there: the attempt that has it is settled with all of it."""
         entry.tokens, entry.cost = errand.tokens, errand.cost
         errand.tokens = errand.cost = 0
-
-    def write_off(self, entry: Entry, errand: Errand) -> None:
-        """A promised answer is lost: the attempt that shows it is settled with its money.
-
-        The API may have made it, and bills it then, and nobody will tell the price.
-        """
-        entry.cost, errand.cost = errand.cost, 0
+        if promise.cost:
+            request = entry.request
+            names = promise.id, request.traffic_class, request.model, request.job
+            post = Attempt(*names, promise.granted, 0.0, 0, promise.cost)
+            # Its row is not known any more: this is booked in the sums.
+            self._ledger.settle(post, Settlement(0, FETCHED, None, 0.0, 0))
 
     def release(self, entry: Entry) -> None:
-        """A promised answer is not waited for any more; its tokens may have been used just now."""
+        """A promised answer is not waited for any more; its tokens may have been used just now.
+
+        Its money may be, too: the API bills what it makes, whether or not anybody fetches it. So
+        it stays reserved in the ledger, and counts here as it does there.
+        """
         errand = entry.errand
-        if errand is None:
+        if errand is None or errand.promise is None:
             return
         now = self._clock.monotonic()
         self._quota.settle(entry.owner, reserved=errand.tokens, actual=errand.tokens, now=now)
-        self._money.free(entry.owner, errand.cost)
+        self._money.let_go(entry.owner, errand.cost, errand.promise)
         errand.tokens = errand.cost = 0
 
     # -- what an attempt's end tells ---------------------------------------------------------------

@@ -3,7 +3,8 @@
 The promise is durable before the first look, so that after a crash the answer is fetched instead
 of paid for again. Each look is an attempt like any other: it waits for its grant, is written down
 and counts against the limits, for nobody knows whether the API counts it. It needs neither tokens
-nor money; those that the post has reserved stay so until the answer's usage replaces them.
+nor money; those that the post has reserved stay so until the answer's usage replaces them. The
+money stays so in the ledger, too, where the promise says: a kill frees none of it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Deferring:
             return
         if deferral.promise is not None:
             entry.errand = Errand(deferral)
-            self._books.hold(entry, entry.errand)
+            self._books.hold(entry, entry.errand, deferral.promise)
         elif request.model not in self._unable:
             entry.errand = Errand(deferral)
 
@@ -86,8 +87,7 @@ class Deferring:
         if not name:
             # An API that does not know the field has simply answered.
             return outcome
-        errand.promise = promise = Promise(name, self._clock.wall())
-        self._books.promised(entry, errand, outcome)
+        promise = self._books.promised(entry, errand, outcome, name=name)
         await errand.deferral.keep(promise)
         _log.info("broker.answer_deferred", request=entry.request.id, promise=name)
         return Again(next_look(0.0))
@@ -101,14 +101,11 @@ class Deferring:
             outlived = age >= KEPT and entry.retries >= _ENOUGH and not self._books.outage.on
             if failure.kind is not FailureKind.REJECTED and not outlived:
                 return outcome
-            self._books.write_off(entry, errand)
             self._books.settle(entry, outcome.status, failure=failure, usage=None)
             return self._lost(entry, errand, promise, text=failure.text)
         if outcome.body:
-            self._books.reclaim(entry, errand)
+            self._books.reclaim(entry, errand, promise)
             return outcome
-        if age >= KEPT:
-            self._books.write_off(entry, errand)
         self._books.settle(entry, outcome.status, failure=None, usage=None, outcome="pending")
         if age >= KEPT:
             return self._lost(entry, errand, promise, text="no answer within a day")

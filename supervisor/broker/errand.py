@@ -18,7 +18,8 @@ class Errand:
         refusal: Why the API would not defer it, as far as it is known; empty when it would.
         pending: The API has said that the answer is still to come.
         tokens: Tokens reserved for the promised answer.
-        cost: Ticks of 1e-10 US dollars reserved for it.
+        cost: Ticks of 1e-10 US dollars reserved for it: as many as the promise says, while it is
+            waited for. In the ledger they stay so until it is fetched, whoever waits.
     """
 
     __slots__ = ("cost", "deferral", "direct", "pending", "promise", "refusal", "tokens")

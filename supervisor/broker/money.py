@@ -12,7 +12,7 @@ from supervisor.clock import Clock
 from supervisor.errors import BudgetSpent
 from supervisor.ledger.ledger import HourlyCost
 from supervisor.ledger.prices import Prices, ticks
-from supervisor.messages import Priority, Request, Usage
+from supervisor.messages import Priority, Promise, Request, Usage
 from supervisor.quota.budgets import Budgets
 from supervisor.upstream.failures import Failure, FailureKind
 
@@ -47,14 +47,14 @@ class Money:
         self,
         costs: Iterable[HourlyCost],
         reserved: Iterable[HourlyCost],
-        under_way: Iterable[Entry],
+        entries: Iterable[Entry],
     ) -> None:
         """Count what was spent in the periods that go on, and nothing else.
 
         Args:
             costs: What was spent, by hour.
             reserved: What is reserved in the ledger.
-            under_way: Our own requests that are being sent: they hold reservations of their own.
+            entries: Our own requests: those that are sent or promised hold reservations.
         """
         budgets = self._budgets
         budgets.forget()
@@ -62,10 +62,12 @@ class Money:
             budgets.restore(hour.traffic_class, spent=ticks(hour.cost), at=hour.start)
         for hour in reserved:
             budgets.restore(hour.traffic_class, unpriced=ticks(hour.cost), at=hour.start)
-        for entry in under_way:
+        for entry in entries:
+            name, errand = entry.request.traffic_class, entry.errand
             if entry.attempt is not None and entry.attempt.cost:
-                name, at = entry.attempt.traffic_class, entry.attempt.granted
-                budgets.restore(name, unpriced=-entry.attempt.cost, at=at)
+                budgets.restore(name, unpriced=-entry.attempt.cost, at=entry.attempt.granted)
+            if errand is not None and errand.promise is not None and errand.cost:
+                budgets.restore(name, unpriced=-errand.cost, at=errand.promise.granted)
 
     def cost(self, account: Account, request: Request) -> int:
         """Ticks of 1e-10 US dollars that a request is likely to cost."""
@@ -109,22 +111,24 @@ class Money:
         # The API bills what it has answered, and goes on with it when nobody listens any more.
         refused = max(status, (failure and failure.status) or 0) >= _REFUSED
         unseen = failure is not None and failure.kind is FailureKind.UNREACHABLE
-        # Whatever a look comes to: it is the post that is billed.
-        return 0 if (refused or unseen) and not entry.is_promised else entry.cost
+        # A look has nothing reserved: it is the post that is billed.
+        return 0 if refused or unseen else entry.cost
 
-    def take(self, entry: Entry) -> None:
-        """Reserve what an answer is likely to cost that was promised before."""
-        now = self._clock.monotonic()
-        self._budgets.take(entry.owner, entry.cost, now, priority=Priority.URGENT)
+    def hold(self, entry: Entry, promise: Promise) -> None:
+        """Wait for an answer that was promised before: what is reserved for it may come back."""
+        name, now = entry.request.traffic_class, self._clock.monotonic()
+        self._budgets.restore(name, unpriced=-promise.cost, at=promise.granted)
+        self._budgets.take(entry.owner, promise.cost, now, priority=Priority.URGENT)
 
-    def free(self, owner: int, cost: int) -> None:
-        """Give a reservation back.
+    def let_go(self, owner: int, cost: int, promise: Promise) -> None:
+        """Wait no more for a promised answer: what is reserved for it stays so, for all we know.
 
         Args:
             owner: Its class's number.
             cost: Ticks.
+            promise: When it was posted.
         """
-        self._budgets.settle(owner, reserved=cost, actual=0, granted=0.0)
+        self._budgets.settle(owner, reserved=cost, actual=0, granted=promise.granted, unpriced=cost)
 
     def settle(self, entry: Entry, granted: float, usage: Usage | None, *, unpriced: int) -> None:
         """Replace what is reserved for a request by what its attempt has cost.

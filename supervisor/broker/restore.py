@@ -81,8 +81,7 @@ class Restoration:
             if booked == self._books.booked:
                 break
         self._books.restore(usage)
-        under_way = [entry for entry in self._entries() if entry.attempt is not None]
-        self._money.restore(costs, reserved, under_way)
+        self._money.restore(costs, reserved, self._entries())
 
     def _fill_windows(self, spent: Sequence[Spent], *, now: float, wall: float) -> None:
         """Count what was read.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from supervisor.messages import JsonValue, Promise
@@ -77,7 +77,9 @@ class Owed:
 
     def to_record(self) -> dict[str, JsonValue]:
         """The form in which it is written down; an earlier version passes it over."""
-        return {"owed": self.digest, "promise": self.promise.id, "since": self.promise.since}
+        one = self.promise
+        kept: dict[str, JsonValue] = {"owed": self.digest, "promise": one.id, "since": one.since}
+        return kept | ({"granted": one.granted, "cost": one.cost} if one.cost else {})
 
     @classmethod
     def from_record(cls, record: object) -> Owed | None:
@@ -88,7 +90,11 @@ class Owed:
         digest, name, since = fields.get("owed"), fields.get("promise"), fields.get("since")
         if not isinstance(digest, str) or not isinstance(name, str):
             return None
-        return cls(digest, Promise(name, since if isinstance(since, int | float) else 0.0))
+        promise = Promise(name, since if isinstance(since, int | float) else 0.0)
+        granted, cost = fields.get("granted"), fields.get("cost")
+        if isinstance(granted, int | float) and isinstance(cost, int):
+            promise = replace(promise, granted=granted, cost=cost)
+        return cls(digest, promise)
 
 
 Record = Answer | Owed

@@ -12,6 +12,11 @@ UNSENT = frozenset({STALE, GONE})
 whoever asked had gone by then. They keep their places in the windows, and count as nothing else."""
 
 
+FETCHED = "fetched"
+"""Outcome of a post whose answer has come: what was kept reserved for it is free. It has ended long
+before, perhaps in another process, so that its row is not known any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """Written before the first byte leaves.

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import anyio
 
 from supervisor.errors import StoreError
-from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.attempt import FETCHED, Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.reading import Reading
@@ -54,6 +54,10 @@ class WatchedLedger(MemoryLedger):
         await super().postpone(attempts)
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
+        if settlement.outcome == FETCHED:
+            # Its post may have been written down by another process.
+            super().settle(attempt, settlement)
+            return
         if attempt not in self.recorded:
             self.premature.append(attempt)
             return

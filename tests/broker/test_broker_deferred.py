@@ -22,10 +22,12 @@ from supervisor.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.prices import Price, Prices
 from supervisor.messages import Promise, TrafficClass, Usage
 from tests.broker.deferrals import GONE, PENDING, Shelf, promised, sent
 from tests.broker.desk import Desk, at_work
+from tests.broker.ledgers import WatchedLedger
 from tests.upstream.api import BAD_KEY, BROKEN, CUT, QUOTA, Answer, ScriptedApi, completion, flat
 
 MINUTE = "100 requests / minute"
@@ -153,21 +155,32 @@ async def test_tokens_stay_reserved(virtual: LoopClock) -> None:
 
 
 async def test_a_promise_of_before_has_its_reservation(virtual: LoopClock) -> None:
-    """Tokens and money of an answer that is only fetched are reserved as if it had been posted."""
-    shelf = Shelf(Promise("one", virtual.wall()))
+    """What its post has reserved is read back, and replaced by what it has cost, once."""
+    shelf, ledger = Shelf(Promise("one", virtual.wall(), virtual.wall(), 700)), WatchedLedger()
+    post = Attempt("a/1", "code", "grok-4.7", "", virtual.wall(), 0.0, 0, 700)
+    await ledger.record([post])
+    ledger.settle(post, Settlement(200, "deferred", None, 0.0, 0, 700))
     api = ScriptedApi(PENDING, PENDING, answer(50))
     budgets = (Budget.parse("1 usd / day"),)
-    async with at_work(virtual, MINUTE, TOKENS, api=api, prices=PRICES, budgets=budgets) as desk:
+    async with at_work(
+        virtual, MINUTE, TOKENS, api=api, prices=PRICES, budgets=budgets, ledger=ledger
+    ) as desk:
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.spent, budget.reserved, budget.unpriced) == (0, 0, 700)
         desk.start("a", deferred=shelf)
         await anyio.sleep(1.0)
         assert used(desk) > 1_000
-        assert desk.broker.snapshot().budgets[0].reserved == DOLLAR // 10
+        for _ in range(2):
+            (budget,) = desk.broker.snapshot().budgets
+            assert (budget.spent, budget.reserved, budget.unpriced) == (0, 700, 0)
+            await desk.broker.catch_up()
         await desk.until("a")
         assert used(desk) == 60
         (budget,) = desk.broker.snapshot().budgets
-        assert (budget.spent, budget.reserved) == (DOLLAR // 200, 0)
-        (row,) = await desk.ledger.usage()
-        assert row.cost == Decimal("0.005")
+        assert (budget.spent, budget.reserved, budget.unpriced) == (DOLLAR // 200, 0, 0)
+        assert not await ledger.reserved_since(0.0)
+        (row,) = await ledger.usage()
+        assert (row.attempts, row.cost) == (4, Decimal("0.005"))
 
 
 async def test_the_estimate_is_learned(virtual: LoopClock) -> None:
@@ -188,9 +201,11 @@ async def test_money_is_reserved_and_paid_once(virtual: LoopClock) -> None:
         await anyio.sleep(30.0)
         (budget,) = desk.broker.snapshot().budgets
         assert (budget.spent, budget.reserved) == (0, DOLLAR // 10)
-        # Whoever fetches it after a kill reserves it anew: the ledger keeps nothing for it.
-        assert not await desk.ledger.reserved_since(0.0)
+        # Whether or not somebody fetches it after a kill, the ledger keeps it.
+        (kept,) = await desk.ledger.reserved_since(0.0)
+        assert kept.cost == Decimal("0.1")
         await desk.until("a")
+        assert not await desk.ledger.reserved_since(0.0)
         (budget,) = desk.broker.snapshot().budgets
         assert (budget.spent, budget.reserved) == (DOLLAR // 10, 0)
 
@@ -527,7 +542,10 @@ async def test_a_promise_that_cannot_be_kept_on_record(virtual: LoopClock) -> No
 
 
 async def test_cancelled(virtual: LoopClock) -> None:
-    """Nobody looks for a cancelled request's answer; its place and its money are free at once."""
+    """Nobody looks for a cancelled request's answer: its place is free at once.
+
+    Its money is not, for the API makes the answer.
+    """
     api = ScriptedApi(promised(), default=PENDING)
     budgets = (Budget.parse("1 usd / day"),)
     async with at_work(virtual, MINUTE, TOKENS, api=api, budgets=budgets, prices=PRICES) as desk:
@@ -535,7 +553,8 @@ async def test_cancelled(virtual: LoopClock) -> None:
         await anyio.sleep(9.0)
         scope.cancel()
         await desk.until("a")
-        assert desk.broker.snapshot().budgets[0].reserved == 0
+        (budget,) = desk.broker.snapshot().budgets
+        assert (budget.reserved, budget.unpriced) == (0, DOLLAR // 10)
         looks = len(desk.api.arrivals)
         await anyio.sleep(600.0)
         assert len(desk.api.arrivals) == looks

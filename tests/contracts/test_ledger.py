@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.ledger.attempt import UNSENT, Attempt, Settlement
+from supervisor.ledger.attempt import FETCHED, UNSENT, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.ledger.postgresql import PostgresqlLedger
@@ -207,6 +207,19 @@ async def test_a_reservation_outlives_its_process(ledger: Ledger, place: str, ki
     async with at_work(successor):
         (kept,) = await successor.reserved_since(NOON)
         assert (kept.start, kept.traffic_class, kept.cost) == (NOON, "code", Decimal("7e-10"))
+
+
+async def test_a_promise_stays_reserved_until_it_is_fetched(ledger: Ledger) -> None:
+    """Its post has ended long before, and only the sums know of it; nothing else is counted."""
+    post = attempt("a/1", NOON, cost=7)
+    await ledger.record([post])
+    ledger.settle(post, Settlement(200, "deferred", None, 1.0, 5, 7))
+    (kept,) = await ledger.reserved_since(NOON)
+    assert kept.cost == Decimal("7e-10")
+    before = await ledger.usage(), await ledger.spent_since(NOON)
+    ledger.settle(replace(post, id="promise"), Settlement(0, FETCHED, None, 0.0, 0))
+    assert not await ledger.reserved_since(NOON)
+    assert (await ledger.usage(), await ledger.spent_since(NOON)) == before
 
 
 @pytest.mark.parametrize("ledger", ["sqlite", "postgresql"], indirect=True)

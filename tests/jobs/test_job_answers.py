@@ -113,6 +113,7 @@ def test_every_record_is_read_as_what_it_was() -> None:
         Answer("a", "\ud83d", "one"),
         Answer("a", [1], "one"),
         Owed("a", Promise("one", 1.5)),
+        Owed("a", Promise("one", 1.5, 1.25, 10**10)),
     ]
     stored = [json.loads(json.dumps(record.to_record())) for record in records]
     assert [read_record(record) for record in stored] == records
