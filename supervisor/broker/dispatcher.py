@@ -19,9 +19,9 @@ from supervisor.broker.lines import Lines
 from supervisor.broker.toll import Toll
 from supervisor.clock import LastingClock
 from supervisor.errors import DeadlineExceeded, LedgerUnavailable, RequestError, StoreError
-from supervisor.ledger.attempt import Attempt
+from supervisor.ledger.attempt import STALE, Attempt, Settlement
 from supervisor.ledger.ledger import Ledger
-from supervisor.messages import TrafficClass
+from supervisor.messages import TrafficClass, Usage
 from supervisor.quota.pacer import Pacer
 from supervisor.quota.quota import Quota
 from supervisor.reading import Reading
@@ -209,10 +209,17 @@ class Dispatcher:
         released = self._clock.monotonic()
         # The next one is likely to take as long.
         self._grace = max(self._least_grace, 2 * (released - now))
-        while released - now > grace:
-            grace = 3 * (released - now)
-            await self._ledger.postpone([attempt.within(grace) for attempt in attempts])
-            released = self._clock.monotonic()
+        try:
+            while released - now > grace:
+                grace = 3 * (released - now)
+                await self._ledger.postpone([attempt.within(grace) for attempt in attempts])
+                released = self._clock.monotonic()
+        except BaseException:
+            # They are there, and nobody will send them: nothing stays reserved, nothing counts.
+            never = Settlement(0, STALE, Usage(), self._clock.monotonic() - now, 0)
+            for attempt in attempts:
+                self._ledger.settle(attempt, never)
+            raise
         return released
 
     def _void(self, entries: Sequence[Entry], refuse: Callable[[], RequestError]) -> None:

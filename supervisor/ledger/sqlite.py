@@ -204,7 +204,7 @@ class SqliteLedger:
         Raises:
             StoreError: It could not be written, so they must not be sent.
         """
-        await self._call(partial(self._postpone, self._numbering.postponed(attempts)))
+        await self._call(partial(self._postpone, attempts))
 
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Note how an attempt ended; it is written down soon."""
@@ -419,8 +419,10 @@ class SqliteLedger:
     def _commit(self, attempts: Sequence[Attempt], settlements: Sequence[Settled]) -> None:
         self._write(self._open(), attempts, settlements)
 
-    def _postpone(self, late: Sequence[tuple[float, int, int]]) -> None:
+    def _postpone(self, attempts: Sequence[Attempt]) -> None:
         connection = self._open()
+        # Only now: in a file that was put back they may have other numbers.
+        late = self._numbering.postponed(attempts)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(rows.POSTPONE, late)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 
 from supervisor.clock import LoopClock
+from supervisor.errors import LedgerUnavailable
+from supervisor.ledger.attempt import Attempt
 from tests.broker.desk import at_work, most_within
-from tests.broker.ledgers import WatchedLedger
+from tests.broker.ledgers import FULL_DISK, LaggingLedger, WatchedLedger
 from tests.upstream.api import QUOTA, Answer, ScriptedApi
 
 MINUTE = "100 requests / minute"
@@ -145,3 +149,26 @@ async def test_a_grant_that_a_refusal_overtook_is_not_sent() -> None:
         assert api.times[1] >= 1.0
         assert "stale" in desk.ledger.outcomes
         assert desk.replies.keys() == {"first", "second"}
+
+
+class Unpostponed(LaggingLedger):
+    """Writes down late, and then not that it was late."""
+
+    async def postpone(self, attempts: Sequence[Attempt]) -> None:
+        raise FULL_DISK
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_what_cannot_be_postponed_is_settled() -> None:
+    """It was written down and is never sent: no attempt too many is counted, nothing reserved."""
+    ledger = Unpostponed([1.0])
+    async with at_work(LoopClock(), MINUTE, ledger=ledger) as desk:
+        with pytest.raises(LedgerUnavailable):
+            await desk.ask("a")
+        assert ledger.outcomes == ["stale"]
+        assert not desk.api.arrivals
+        assert [one.attempts for one in await ledger.usage()] == [0]
+        # It keeps its place here and for the next process, and no tokens.
+        assert [one.tokens for one in await ledger.spent_since(0.0)] == [0]
+        assert desk.broker.snapshot().quota.windows[0].used == 1
+        await desk.ask("b")

@@ -173,6 +173,22 @@ async def test_another_ledger_in_its_place_gets_what_is_known(file: Path) -> Non
     await ledger.aclose()
 
 
+async def test_another_numbering_is_not_mixed_up(file: Path) -> None:
+    """What goes later is told so where its row is now, not where its number was before."""
+    ledger = SqliteLedger(file)
+    late = attempt("late")
+    await ledger.record([late])
+    other = SqliteLedger(file.parent.parent / "other" / file.name)
+    await other.record([attempt("x", NOON + 1), attempt("y", NOON + 2)])
+    await other.aclose()
+    await aside(lambda: shutil.rmtree(file.parent))
+    await aside(lambda: shutil.copytree(file.parent.parent / "other", file.parent))
+    await ledger.postpone([late.within(9.0)])
+    found = [one.granted - NOON for one in await ledger.spent_since(0.0)]
+    assert found == [1.0, 2.0, 9.0]
+    await ledger.aclose()
+
+
 async def test_a_copy_of_before_in_its_place_gets_what_it_lacks(file: Path) -> None:
     """Put back while it is open, a copy forgets nothing, tells nothing twice, and ends are kept."""
     copy = file.parent.parent / "copy.sqlite"
