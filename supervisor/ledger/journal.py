@@ -11,6 +11,7 @@ dropped and reported, so that no answer can stop those after it; its reservation
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -24,6 +25,9 @@ LINGER = 0.05
 """Seconds that a settlement waits for others."""
 _PAUSE = 1.0
 """Seconds before settlements that could not be written are tried again."""
+
+_CLOSING = 4.0
+"""Seconds that writing down what is left may take at the end."""
 
 UNFIT = (ValueError, TypeError, ArithmeticError)
 """Raised for values that no database can hold."""
@@ -95,6 +99,26 @@ class Journal:
             self._write()
             if self._under_way is not None:
                 await asyncio.wait([self._under_way])
+
+    async def finish(self, patience: float = _CLOSING) -> None:
+        """Write down what is left, and be done with what cannot be: its reservations stand.
+
+        Args:
+            patience: Seconds that it may take.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.flushed()
+        while self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.wait([self._under_way])
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        left = len(self._suspects) + len(self._settlements)
+        self._suspects, self._settlements = [], []
+        if left:
+            _log.error("ledger.given_up", settlements=left)
 
     def _write(self) -> None:
         """Begin a transaction with all there is, unless one is under way."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import psycopg
@@ -20,16 +20,17 @@ from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.postgresql_connection import Connection, connect, failure
 from supervisor.ledger.sweeping import Sweeping
 from supervisor.reading import Reading
 
 _log = structlog.get_logger("supervisor.ledger")
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 T = TypeVar("T")
 
-CONNECT = 10
-"""Seconds to connect."""
+_PATIENCE = 10.0
+"""Seconds that something may take, its turn and connecting included: a server that is cut off
+swallows what it is asked, and never refuses."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS supervisor_attempts (
@@ -88,11 +89,20 @@ class PostgresqlLedger:
         url: `postgresql://USER:PASSWORD@HOST/NAME`.
         kept: Seconds for which single attempts are kept, at least the longest window.
         sweep: Seconds between two removals of those that are older.
+        patience: Seconds that the server may take for something.
     """
 
-    def __init__(self, url: str, *, kept: float = rows.KEPT, sweep: float = rows.SWEEP) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        kept: float = rows.KEPT,
+        sweep: float = rows.SWEEP,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._url = url
         self._sweep = sweep
+        self._patience = patience
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
         self._journal = Journal(self._begin, failure, of_values=_is_of_values)
@@ -124,11 +134,9 @@ class PostgresqlLedger:
                 await self.aclose()
 
     async def aclose(self) -> None:
-        """Write down what is left, and disconnect."""
-        await self._journal.flushed()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        """Write down what is left, unless that takes too long, and disconnect."""
+        await self._journal.finish()
+        await self._disconnect()
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """Write attempts down, in one transaction; returns when they are safe.
@@ -260,26 +268,29 @@ class PostgresqlLedger:
             return (await connection.execute(_FORGET.encode(), old)).rowcount == rows.CHUNK
 
     async def _with(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do something with the connection, one after the other."""
-        async with self._turn:
-            try:
-                return await work(await self._connected())
-            except (psycopg.Error, OSError) as error:
-                connection, self._connection = self._connection, None
-                if connection is not None:
-                    await connection.close()
-                raise failure(error) from error
+        """Do something with the connection, one after the other, within the patience."""
+        try:
+            async with asyncio.timeout(self._patience), self._turn:
+                try:
+                    return await work(await self._connected())
+                except (psycopg.Error, OSError, asyncio.CancelledError):
+                    await self._disconnect()
+                    raise
+        except (psycopg.Error, OSError) as error:
+            raise failure(error) from error
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            connection: Connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT
-            )
-            self._connection = connection
+            connection = self._connection = await connect(self._url)
             await connection.execute(_SCHEMA)
             await connection.execute(_COMPLETE.encode())
             self._numbering.go_on(await _last(connection))
         return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
 
 async def _spent(connection: Connection, moment: float, by: Reading | None) -> list[rows.Row]:
@@ -296,20 +307,6 @@ async def _last(connection: Connection) -> int:
 
 async def _nothing(_: Connection) -> None:
     """Connecting is enough."""
-
-
-def failure(error: BaseException) -> StoreError:
-    """What whoever waits is told, without the connection's parameters.
-
-    Args:
-        error: What psycopg or the system says.
-    """
-    # Its first line only: the rest may hold the connection's parameters.
-    reason = str(error).partition("\n")[0] or type(error).__name__
-    return StoreError(
-        f"the ledger on PostgreSQL failed: {reason}",
-        hint="see that the server of store.url is there and lets this user make tables",
-    )
 
 
 def _is_of_values(error: BaseException) -> bool:

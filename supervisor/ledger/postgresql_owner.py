@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import anyio
 import psycopg
 
-from supervisor.ledger.postgresql import CONNECT, Connection, failure
+from supervisor.ledger.postgresql_connection import Connection, connect, failure
 
 LOCK = 0x67726F6B
 """The advisory lock of the key's owner in this database: "grok"."""
@@ -16,13 +15,6 @@ LOCK = 0x67726F6B
 _CHECK = 5.0
 """Seconds between two questions to the server on a connection that nothing else is asked on."""
 _PATIENCE = 5.0
-"""Seconds that it may take to answer; then the connection counts as lost."""
-_KEEPALIVES: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
-"""So that the system notices too when the server's machine is gone without a word."""
 
 
 class PostgresqlOwnership:
@@ -33,10 +25,12 @@ class PostgresqlOwnership:
 
     Args:
         url: `postgresql://USER:PASSWORD@HOST/NAME`.
+        patience: Seconds that the server may take to answer; then it counts as lost.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = _PATIENCE) -> None:
         self._url = url
+        self._patience = patience
         self._connection: Connection | None = None
 
     def __repr__(self) -> str:
@@ -61,18 +55,19 @@ class PostgresqlOwnership:
         if self._connection is not None:
             return True
         try:
-            connection: Connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT, **_KEEPALIVES
-            )
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
-            row = await cursor.fetchone()
+            connection = await connect(self._url)
+            try:
+                with anyio.fail_after(self._patience):
+                    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+                    row = await cursor.fetchone()
+                if row is not None and row[0]:
+                    self._connection = connection
+            finally:
+                if self._connection is None:
+                    await connection.close()
         except (psycopg.Error, OSError) as error:
             raise failure(error) from error
-        if row is None or not row[0]:
-            await connection.close()
-            return False
-        self._connection = connection
-        return True
+        return self._connection is not None
 
     async def lost(self) -> str:
         """Wait until the connection that holds it is broken, and say how; it is not held then."""
@@ -84,7 +79,8 @@ class PostgresqlOwnership:
                 # Nothing is ever notified: this ends at once when the server hangs up.
                 async for _ in connection.notifies(timeout=_CHECK):
                     pass
-                with anyio.fail_after(_PATIENCE):
+                # Cut short it would cost the connection, and the lock with it.
+                with anyio.fail_after(self._patience, shield=True):
                     await connection.execute("SELECT 1")
         except (psycopg.Error, OSError) as error:
             if self._connection is connection:
@@ -97,6 +93,6 @@ class PostgresqlOwnership:
         connection, self._connection = self._connection, None
         if connection is not None:
             # The server hears of a closed connection at its leisure; this it answers.
-            with contextlib.suppress(psycopg.Error, OSError):
+            with contextlib.suppress(psycopg.Error, OSError), anyio.move_on_after(self._patience):
                 await connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
             await connection.close()

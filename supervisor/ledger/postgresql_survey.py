@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from supervisor.errors import StoreError
-from supervisor.ledger.postgresql import failure
+from supervisor.ledger.postgresql_connection import KEEPALIVES, failure
 from supervisor.ledger.postgresql_owner import LOCK
 from supervisor.ledger.sqlite import SCHEMA
 from supervisor.ledger.survey import expected, require_ours
@@ -58,7 +58,9 @@ def examine_server(url: str, *, patience: float) -> ServerSurvey:
         StoreError: It cannot be reached or used.
     """
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=int(patience)) as connection:
+        with psycopg.connect(
+            url, autocommit=True, connect_timeout=int(patience), **KEEPALIVES
+        ) as connection:
             return _examine(connection)
     except (psycopg.Error, OSError) as error:
         raise failure(error) from error

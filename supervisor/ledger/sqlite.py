@@ -185,9 +185,9 @@ class SqliteLedger:
                 await self.aclose()
 
     async def aclose(self) -> None:
-        """Write down what is left, and close the file."""
+        """Write down what is left, unless that takes too long, and close the file."""
         if self._opened is not None:
-            await self._journal.flushed()
+            await self._journal.finish()
             await self._call(self._close)
 
     async def record(self, attempts: Sequence[Attempt]) -> None:

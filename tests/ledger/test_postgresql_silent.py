@@ -1,0 +1,156 @@
+"""A PostgreSQL server that swallows what it is asked: cut off, or hanging, and never refusing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from structlog.testing import capture_logs
+
+from supervisor.errors import StoreError
+from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.ledger.ledger import Spent
+from supervisor.ledger.postgresql import PostgresqlLedger
+from supervisor.ledger.postgresql_owner import PostgresqlOwnership
+from tests.postgresql import database
+
+NOON = 1_800_014_400.0
+ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10)
+ENDED = Settlement(200, "answered", None, 2.0, 7)
+PATIENCE = 0.2
+pytestmark = pytest.mark.slow
+
+
+class Network:
+    """The way to a server.
+
+    Args:
+        url: The server's.
+
+    Attributes:
+        url: Where it begins.
+        swallows_new: Whether new connections get no answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._given = url
+        self._server = conninfo_to_dict(url)
+        self.url = ""
+        self.swallows_new = False
+        self._ways: set[asyncio.Task[None]] = set()
+        self._cut: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """Swallow all that comes on the connections there are, from both sides."""
+        self._cut |= self._ways
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = str(self._server["host"]), int(str(self._server.get("port", 5432)))
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65_536):
+                    if me not in self._cut:
+                        writer.write(data)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await self._reach()
+        ways = {
+            asyncio.create_task(self._carry(reader, back)),
+            asyncio.create_task(self._carry(there, writer)),
+        }
+        self._ways |= ways
+        if self.swallows_new:
+            self._cut |= ways
+        await asyncio.wait(ways)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Network]:
+        """Be there."""
+        async with await asyncio.start_server(self._accept, "127.0.0.1", 0) as door:
+            port = door.sockets[0].getsockname()[1]
+            self.url = make_conninfo(self._given, host="127.0.0.1", port=port)
+            yield self
+            for way in self._ways:
+                way.cancel()
+            await asyncio.wait(self._ways)
+
+
+@asynccontextmanager
+async def network(server: str) -> AsyncGenerator[Network]:
+    """The way to an empty database."""
+    with database(server) as url:
+        async with Network(url).open() as way:
+            yield way
+
+
+async def test_a_silent_server_is_not_waited_for(postgresql: str) -> None:
+    """All that needs it fails in time, also what waits for its turn, and so does the end."""
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
+        await ledger.record([ONE])
+        way.swallows_new = True
+        way.cut()
+        works = [ledger.record([replace(ONE, id=f"{n}/1")]) for n in range(3)]
+        works += [ledger.postpone([ONE])]
+        reads = [ledger.usage(), ledger.spent_elsewhere(0.0)]
+        for end in await asyncio.gather(*works, *reads, return_exceptions=True):
+            assert isinstance(end, StoreError)
+            assert end.message == "the ledger on PostgreSQL failed: it does not answer"
+        ledger.settle(ONE, ENDED)
+        with capture_logs() as logs:
+            await ledger.aclose()
+        assert [one["event"] for one in logs] == ["ledger.write_failed", "ledger.given_up"]
+
+
+async def test_new_connections_are_made(postgresql: str) -> None:
+    """Where only the old connection is cut off, what follows is written, and what has ended."""
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
+        await ledger.record([ONE])
+        way.cut()
+        with pytest.raises(StoreError, match="does not answer"):
+            await ledger.record([replace(ONE, id="b/1")])
+        ledger.settle(ONE, ENDED)
+        await ledger.record([replace(ONE, id="c/1", granted=NOON + 1)])
+        found = list(await ledger.spent_since(NOON))
+        assert found == [Spent("code", NOON, 7, NOON + 2), Spent("code", NOON + 1, 10)]
+        await ledger.aclose()
+
+
+async def test_a_lock_behind_silence_is_let_go(postgresql: str) -> None:
+    """Neither taking it nor giving it back waits for ever."""
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        owner = PostgresqlOwnership(way.url, patience=PATIENCE)
+        assert await owner.acquire_nowait()
+        way.cut()
+        await owner.release()
+        assert "not held" in repr(owner)
+
+
+async def test_who_watches_the_lock_may_stop(postgresql: str) -> None:
+    """The lock is not lost by that."""
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        owner = PostgresqlOwnership(way.url)
+        assert await owner.acquire_nowait()
+        for _ in range(2):
+            with anyio.move_on_after(0.02) as watch:
+                await owner.lost()
+            assert watch.cancelled_caught
+        await owner.release()
