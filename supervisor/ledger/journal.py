@@ -26,7 +26,7 @@ LINGER = 0.05
 _PAUSE = 1.0
 """Seconds before settlements that could not be written are tried again."""
 
-_CLOSING = 4.0
+_CLOSING = 3.0
 """Seconds that writing down what is left may take at the end."""
 
 UNFIT = (ValueError, TypeError, ArithmeticError)

@@ -43,6 +43,8 @@ _log = structlog.get_logger("supervisor.ledger")
 
 T = TypeVar("T")
 
+_PATIENCE = 3.0
+"""Seconds to wait for another program that writes to the file, such as a shell."""
 _LOOK = 1.0
 """Seconds between two looks whether the files are still there."""
 _TURN = 0.02
@@ -144,6 +146,7 @@ class SqliteLedger:
         sweep: Seconds between two removals of those that are older.
         alone: Whether no other process may write to it in this moment; asked on another thread,
             when files have vanished.
+        patience: Seconds to wait for another program that writes to it, once it is open.
     """
 
     def __init__(
@@ -153,8 +156,10 @@ class SqliteLedger:
         kept: float = rows.KEPT,
         sweep: float = rows.SWEEP,
         alone: Callable[[], bool] = lambda: True,
+        patience: float = _PATIENCE,
     ) -> None:
         self._path = path
+        self._patience = patience
         self._sweep = sweep
         self._alone = alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -368,6 +373,8 @@ class SqliteLedger:
         try:
             made.append(connect(self._path, SCHEMA))
             _complete(made[0])
+            # Somebody may wait for an answer meanwhile, or for the end of this process.
+            made[0].execute(f"PRAGMA busy_timeout={self._patience * 1_000:.0f}")
             made.append(connect(self._path, ""))
             # It never waits: not for another writer, and not for the disk.
             made[1].execute("PRAGMA busy_timeout=0")

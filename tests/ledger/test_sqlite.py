@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
 from supervisor.ledger import rows
@@ -149,6 +150,35 @@ async def test_a_writer_in_another_process_is_waited_for_elsewhere(file: Path) -
         await recorded.wait()
     assert len(await ledger.spent_since(0.0)) == 2
     await ledger.aclose()
+
+
+async def test_it_does_not_wait_long_for_another_writer(file: Path) -> None:
+    """A file that another program keeps locked fails what is recorded, and holds up no end."""
+    ledger = SqliteLedger(file, patience=0.05)
+    await ledger.record([attempt("a"), attempt("b")])
+
+    def lock() -> sqlite3.Connection:
+        other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    ended = Settlement(200, "answered", Usage(1, 2), 1.0, 3)
+    other = await anyio.to_thread.run_sync(lock)
+    ledger.settle(attempt("a"), ended)
+    with pytest.raises(StoreError, match="locked"):
+        await ledger.record([attempt("c")])
+    assert [row.answered for row in await ledger.usage()] == [0]
+    await anyio.to_thread.run_sync(other.rollback)
+    assert [row.answered for row in await ledger.usage()] == [1]
+    await anyio.to_thread.run_sync(other.execute, "BEGIN IMMEDIATE")
+    ledger.settle(attempt("b"), ended)
+    with capture_logs() as logs:
+        await ledger.aclose()
+    assert [one["event"] for one in logs] == ["ledger.write_failed", "ledger.given_up"]
+    await anyio.to_thread.run_sync(other.close)
+    successor = SqliteLedger(file)
+    assert sorted(one.tokens for one in await successor.spent_since(0.0)) == [3, 10]
+    await successor.aclose()
 
 
 async def test_its_log_is_merged_into_the_file_by_and_by(file: Path) -> None:
