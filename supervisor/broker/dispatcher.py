@@ -171,7 +171,8 @@ class Dispatcher:
         at = self._clock.reading()
         attempts = [_attempt(entry, now=now, at=at) for entry in entries]
         try:
-            released = await self._written(attempts, now)
+            await self._record(entries, attempts, now)
+            released = await self._corrected(attempts, now)
         except StoreError as error:
             _log.error("broker.record_failed", error=str(error), attempts=len(entries))
             message = f"not sent, for it could not be written down: {error.message}"
@@ -195,17 +196,27 @@ class Dispatcher:
         # Everything granted is sent before more is decided: the loop stays fair and grants fresh.
         await asyncio.sleep(0)
 
-    async def _written(self, attempts: Sequence[Attempt], now: float) -> float:
-        """Write a batch down, so that no restart lets its places go before they are free here.
+    async def _record(
+        self, entries: Sequence[Entry], attempts: Sequence[Attempt], now: float
+    ) -> None:
+        """Write a batch down; where that fails its places come free, so that all may ask again."""
+        try:
+            await self._ledger.record([attempt.within(self._grace) for attempt in attempts])
+        except StoreError:
+            # If it is there for all that, as after a break in a commit, a restart counts it.
+            self.quota.take_back([entry.owner for entry in entries], now)
+            raise
 
-        How long that takes is not known before: what is read back counts from the end of its
+    async def _corrected(self, attempts: Sequence[Attempt], now: float) -> float:
+        """Correct what was written down, so that no restart lets its places go before this does.
+
+        How long writing takes is not known before: what is read back counts from the end of its
         grace, so where that is over a later one is written down first.
 
         Returns:
             Monotonic seconds at which it may go.
         """
         grace = self._grace
-        await self._ledger.record([attempt.within(grace) for attempt in attempts])
         released = self._clock.monotonic()
         # The next one is likely to take as long.
         self._grace = max(self._least_grace, 2 * (released - now))
@@ -223,7 +234,7 @@ class Dispatcher:
         return released
 
     def _void(self, entries: Sequence[Entry], refuse: Callable[[], RequestError]) -> None:
-        """What was granted is not sent: its tokens come free, its place in the log does not."""
+        """What was granted is not sent: its tokens and its money come free."""
         now = self._clock.monotonic()
         for entry in entries:
             self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)

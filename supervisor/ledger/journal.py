@@ -183,7 +183,8 @@ class Journal:
         """They go with a later transaction; until then the reservations stand."""
         self._settlements = settlements + self._suspects + self._settlements
         self._suspects = []
-        _log.error("ledger.write_failed", error=str(error), settlements=len(self._settlements))
+        reason = str(error) or type(error).__name__
+        _log.error("ledger.write_failed", error=reason, settlements=len(self._settlements))
 
     def _divide(
         self, error: BaseException, records: Sequence[Recorded], settlements: list[Settled]

@@ -304,6 +304,21 @@ class Quota:
             for ceiling in self._accounts[owner].ceilings:
                 ceiling.restamp(count, released)
 
+    def take_back(self, owners: Sequence[int], at: float) -> None:
+        """Grants are surely not sent: their places come free, those in what was learned do not.
+
+        Their tokens are settled by themselves.
+
+        Args:
+            owners: The class of each.
+            at: When they were granted, in monotonic seconds; they are the last of that moment.
+        """
+        for log in self._logs:
+            log.take_back(len(owners), at)
+        for owner, count in Counter(owners).items():
+            for ceiling in self._accounts[owner].ceilings:
+                ceiling.take_back(count, at)
+
     def fill(self, owner: int) -> None:
         """Fill a class's reserves from what is unspoken for, in a round."""
         for room in self._rooms:

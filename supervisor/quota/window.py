@@ -145,6 +145,23 @@ class RequestWindow:
         self.used += max(0, self._head - start)
         self._head = min(self._head, start)
 
+    def take_back(self, count: int, at: float) -> None:
+        """Forget the last so many grants of the moment `at`: they are surely not sent.
+
+        Those that have left the window so long ago that they are not known any more stay so.
+        """
+        times, head = self._times, self._head
+        stop = bisect_right(times, at)
+        start = stop - count
+        if start < 0 or times[start] != at:
+            return
+        counted = self._owners[max(start, head) : stop]
+        for owner in counted:
+            self._by_owner[owner] -= 1
+        self.used -= len(counted)
+        self._head -= max(0, min(head, stop) - start)
+        del times[start:stop], self._owners[start:stop]
+
     def returning(self, now: float, within: float) -> int:
         """How many grants leave the window in (now, now + within]."""
         return bisect_right(self._times, now + within - self.span, self._head) - self._head

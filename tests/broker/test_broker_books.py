@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from supervisor.clock import LoopClock
-from supervisor.errors import RequestError
+from supervisor.errors import LedgerUnavailable, RequestError
 from supervisor.messages import TrafficClass
 from tests.broker.desk import CODE, at_work, broker_of, most_within, request
 from tests.broker.ledgers import FULL_DISK, WatchedLedger
@@ -49,6 +49,26 @@ async def test_a_ledger_that_fails_costs_no_tokens(virtual: LoopClock) -> None:
         await anyio.sleep(600)
         assert desk.broker.snapshot().quota.windows[1].used == 0
         await desk.ask("i", deadline=600.0)
+
+
+async def test_a_ledger_that_fails_costs_no_places(virtual: LoopClock) -> None:
+    """However often it is tried in vain, all that the limits allow can be sent afterwards."""
+    ledger = WatchedLedger()
+    low = TrafficClass("low", ceiling=("2 requests / minute",))
+    async with at_work(virtual, "3 requests / hour", ledger=ledger, classes=(CODE, low)) as desk:
+        await desk.ask("a")
+        ledger.broken, ledger.slow = FULL_DISK, 61.0
+        for name in "bcdef":
+            with pytest.raises(LedgerUnavailable):
+                await desk.ask(name, "low")
+        assert desk.broker.snapshot().quota.windows[0].used == 1
+        ledger.broken, ledger.slow = None, 0.0
+        began = virtual.monotonic()
+        await desk.ask("g", "low")
+        await desk.ask("h", "low")
+        assert virtual.monotonic() - began < 60.0
+        assert desk.broker.snapshot().quota.windows[0].used == 3
+        assert most_within(desk.api.times, 3_600.0) == 3
 
 
 async def test_a_crash_while_writing_down(virtual: LoopClock) -> None:

@@ -140,6 +140,39 @@ def test_released_late_it_still_holds_the_law(steps: list[int], counts: list[int
     assert worst(released, window.span) <= 3
 
 
+@given(
+    batches=st.lists(st.tuples(STEPS, st.lists(OWNERS, max_size=3), st.booleans()), max_size=20),
+    writing=st.sampled_from([0, 1, SPAN + 1]),
+)
+def test_what_is_taken_back_never_was(
+    batches: list[tuple[int, list[int], bool]], writing: int
+) -> None:
+    """After any batches that were not sent the log is as if they had not been granted."""
+    window, straight, now = requests(60), requests(60), 0.0
+    for step, owners, sent in batches:
+        now += step * TICK
+        window.expire(now)
+        for owner in owners:
+            window.take(now, owner)
+            if sent:
+                straight.take(now, owner)
+        decided, now = now, now + writing * TICK
+        window.expire(now)
+        # Another process's, read back meanwhile, may lie behind it.
+        for log in (window, straight) if writing else ():
+            log.insert(decided + TICK / 2, 2)
+        if not sent and owners:
+            window.take_back(len(owners), decided)
+        for log in (window, straight):
+            log.expire(now)
+        assert window.used == straight.used
+        assert [window.used_by(one) for one in range(3)] == [
+            straight.used_by(one) for one in range(3)
+        ]
+        assert window.next_return() == straight.next_return()
+        assert window.returns_at(61) == straight.returns_at(61)
+
+
 def test_trimming_changes_no_answer() -> None:
     """A log that has dropped what it forgot long ago answers as one that never had it."""
     long_used, fresh = requests(6_000), requests(6_000)
