@@ -7,6 +7,7 @@ import contextlib
 import anyio
 import psycopg
 
+from supervisor.errors import StoreError
 from supervisor.ledger.postgresql_connection import Connection, connect, failure
 
 LOCK = 0x67726F6B
@@ -15,6 +16,15 @@ LOCK = 0x67726F6B
 _CHECK = 5.0
 """Seconds between two questions to the server on a connection that nothing else is asked on."""
 _PATIENCE = 5.0
+"""Seconds that it may take to answer; then the connection counts as lost."""
+
+_TAKE = """
+SELECT pg_try_advisory_lock(%s), pid, backend_start FROM pg_stat_activity
+WHERE pid = pg_backend_pid()
+"""
+_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+)
 
 
 class PostgresqlOwnership:
@@ -32,6 +42,7 @@ class PostgresqlOwnership:
         self._url = url
         self._patience = patience
         self._connection: Connection | None = None
+        self._session: tuple[object, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<PostgresqlOwnership {'held' if self._connection else 'not held'}>"
@@ -50,7 +61,7 @@ class PostgresqlOwnership:
         """Take it, unless another process has it.
 
         Raises:
-            StoreError: The server cannot be reached.
+            StoreError: The server cannot be reached, or a session of ours still has it.
         """
         if self._connection is not None:
             return True
@@ -58,16 +69,30 @@ class PostgresqlOwnership:
             connection = await connect(self._url)
             try:
                 with anyio.fail_after(self._patience):
-                    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
-                    row = await cursor.fetchone()
-                if row is not None and row[0]:
-                    self._connection = connection
+                    if await self._take(connection):
+                        self._connection = connection
             finally:
                 if self._connection is None:
                     await connection.close()
         except (psycopg.Error, OSError) as error:
             raise failure(error) from error
         return self._connection is not None
+
+    async def _take(self, connection: Connection) -> bool:
+        """Ask for it; a session of ours that was cut off may have it still, and is ended first.
+
+        The server may learn in hours only that nobody is at the other end.
+        """
+        ended = 0
+        if self._session is not None:
+            ended = (await connection.execute(_END, self._session)).rowcount
+        row = await (await connection.execute(_TAKE, (LOCK,))).fetchone()
+        if row is None or not row[0]:
+            if ended:
+                raise StoreError("the session that had the lock of the key's owner has yet to end")
+            return False
+        self._session = row[1:]
+        return True
 
     async def lost(self) -> str:
         """Wait until the connection that holds it is broken, and say how; it is not held then."""

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
+from supervisor.ledger import postgresql_owner
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.postgresql import PostgresqlLedger
@@ -64,6 +65,8 @@ class Network:
                 while data := await reader.read(65_536):
                     if me not in self._cut:
                         writer.write(data)
+            if me in self._cut:
+                await anyio.sleep_forever()  # nobody hears of the end either
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -154,3 +157,26 @@ async def test_who_watches_the_lock_may_stop(postgresql: str) -> None:
                 await owner.lost()
             assert watch.cancelled_caught
         await owner.release()
+
+
+async def test_a_lock_is_had_back_from_behind_silence(
+    postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server still holds it for a session that is cut off: that is no other process."""
+    monkeypatch.setattr(postgresql_owner, "_CHECK", 0.02)
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        owner, other = (PostgresqlOwnership(way.url, patience=PATIENCE) for _ in range(2))
+        assert await owner.acquire_nowait()
+        way.cut()
+        assert "does not answer" in await owner.lost()
+        assert not await other.acquire_nowait()
+        while True:
+            with contextlib.suppress(StoreError):
+                assert await owner.acquire_nowait()
+                break
+        assert not await other.acquire_nowait()
+        await owner.release()
+        # Whoever else has it in between keeps it.
+        assert await other.acquire_nowait()
+        assert not await owner.acquire_nowait()
+        await other.release()
