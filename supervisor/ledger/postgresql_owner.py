@@ -26,6 +26,14 @@ _END = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
 )
 
+_WATCH = """
+SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
+    ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
+    ('tcp_user_timeout', '10000')) AS wanted (name, value) USING (name)
+"""
+"""So that the server notices when this machine is gone without a word, and lets the next process
+have the lock: of itself it would take two hours."""
+
 
 class PostgresqlOwnership:
     """The lock of one database: one process at a time owns the key.
@@ -81,7 +89,7 @@ class PostgresqlOwnership:
     async def _take(self, connection: Connection) -> bool:
         """Ask for it; a session of ours that was cut off may have it still, and is ended first.
 
-        The server may learn in hours only that nobody is at the other end.
+        The server need not know yet that nobody is at the other end.
         """
         ended = 0
         if self._session is not None:
@@ -92,6 +100,7 @@ class PostgresqlOwnership:
                 raise StoreError("the session that had the lock of the key's owner has yet to end")
             return False
         self._session = row[1:]
+        await connection.execute(_WATCH)
         return True
 
     async def lost(self) -> str:
