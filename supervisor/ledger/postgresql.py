@@ -70,6 +70,7 @@ _SPENT = (
     " ORDER BY seq DESC LIMIT 1), 0)"
     " ORDER BY granted, seq"
 )
+_ENDED = "SELECT seq FROM supervisor_attempts WHERE seq = ANY(%s) AND ended IS NOT NULL"
 _FORGET = (
     "DELETE FROM supervisor_attempts WHERE seq IN (SELECT seq FROM supervisor_attempts"
     " WHERE granted < %(granted)s"
@@ -108,6 +109,7 @@ class PostgresqlLedger:
         self._journal = Journal(self._begin, failure, of_values=_is_of_values)
         self._sweeping = Sweeping(kept)
         self._numbering = rows.Numbering()
+        self._in_doubt = False
 
     def __repr__(self) -> str:
         # Not the URL: a password may stand in it.
@@ -251,13 +253,27 @@ class PostgresqlLedger:
     async def _write(
         self, connection: Connection, attempts: Sequence[Attempt], settlements: Sequence[Settled]
     ) -> None:
-        batch = self._numbering.batch(attempts, settlements)
+        done = await self._told_already(connection, settlements)
+        batch = self._numbering.batch(attempts, [one for one in settlements if one not in done])
+        self._in_doubt = True
         async with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
             await cursor.executemany(_INSERT, batch.attempts)
             await cursor.executemany(_SETTLE, batch.settled)
             await cursor.executemany(_ADD, batch.sums)
+        self._in_doubt = False
         self._numbering.written(attempts, settlements)
         self._sweeping.wrote(attempts)
+
+    async def _told_already(
+        self, connection: Connection, settlements: Sequence[Settled]
+    ) -> Sequence[Settled]:
+        """Those that a transaction wrote of whose end nothing was heard: they count once."""
+        numbers = [self._numbering.number_of(attempt) for attempt, _ in settlements]
+        if not (self._in_doubt and numbers):
+            return []
+        found = await connection.execute(_ENDED.encode(), (numbers,))
+        ended = {seq for (seq,) in await found.fetchall()}
+        return [one for one, seq in zip(settlements, numbers, strict=True) if seq in ended]
 
     async def _forget(self, connection: Connection) -> bool:
         """Remove some attempts that are too old; tells whether there may be more."""

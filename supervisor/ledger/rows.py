@@ -168,6 +168,10 @@ class Numbering:
         for attempt, _ in settlements:
             self._open.pop(attempt.id, None)
 
+    def number_of(self, attempt: Attempt) -> int | None:
+        """The number of an attempt that was written and has not ended."""
+        return self._open.get(attempt.id)
+
     def postponed(self, attempts: Sequence[Attempt]) -> list[tuple[float, int, int]]:
         """The values for `POSTPONE` of attempts that were written and have not ended."""
         return [

@@ -37,6 +37,7 @@ class Network:
     Attributes:
         url: Where it begins.
         swallows_new: Whether new connections get no answer.
+        breaks_at: What is swallowed when it comes, once, and all that follows it on its way.
     """
 
     def __init__(self, url: str) -> None:
@@ -44,6 +45,7 @@ class Network:
         self._server = conninfo_to_dict(url)
         self.url = ""
         self.swallows_new = False
+        self.breaks_at = b""
         self._ways: set[asyncio.Task[None]] = set()
         self._cut: set[asyncio.Task[None]] = set()
 
@@ -63,6 +65,9 @@ class Network:
         try:
             with contextlib.suppress(OSError):
                 while data := await reader.read(65_536):
+                    if self.breaks_at and self.breaks_at in data:
+                        self._cut.add(me)
+                        self.breaks_at = b""
                     if me not in self._cut:
                         writer.write(data)
             if me in self._cut:
@@ -134,6 +139,22 @@ async def test_new_connections_are_made(postgresql: str) -> None:
         await ledger.record([replace(ONE, id="c/1", granted=NOON + 1)])
         found = list(await ledger.spent_since(NOON))
         assert found == [Spent("code", NOON, 7, NOON + 2), Spent("code", NOON + 1, 10)]
+        await ledger.aclose()
+
+
+async def test_an_end_whose_answer_is_lost_counts_once(postgresql: str) -> None:
+    """What was committed, and is tried again because nobody said so, is in the sums once."""
+    two = replace(ONE, id="b/1", cost=5)
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
+        await ledger.record([replace(ONE, cost=5), two])
+        way.breaks_at = b"\x0bCOMMIT\0"  # as the server says that it is done
+        ledger.settle(replace(ONE, cost=5), ENDED)
+        with pytest.raises(StoreError, match="does not answer"):
+            await ledger.record([replace(ONE, id="c/1")])
+        ledger.settle(two, ENDED)
+        assert [row.answered for row in await ledger.usage()] == [2]
+        assert not await ledger.reserved_since(0.0)
         await ledger.aclose()
 
 
