@@ -20,7 +20,7 @@ from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
 from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
-from supervisor.ledger.postgresql_connection import Connection, connect, failure
+from supervisor.ledger.postgresql_connection import Connection, Session, begin, connect, failure
 from supervisor.ledger.sweeping import Sweeping
 from supervisor.reading import Reading
 
@@ -105,6 +105,7 @@ class PostgresqlLedger:
         self._sweep = sweep
         self._patience = patience
         self._connection: Connection | None = None
+        self._session: Session | None = None
         self._turn = asyncio.Lock()
         self._journal = Journal(self._begin, failure, of_values=_is_of_values)
         self._sweeping = Sweeping(kept)
@@ -298,6 +299,7 @@ class PostgresqlLedger:
     async def _connected(self) -> Connection:
         if self._connection is None:
             connection = self._connection = await connect(self._url)
+            self._session, _ = await begin(connection, after=self._session)
             await connection.execute(_SCHEMA)
             await connection.execute(_COMPLETE.encode())
             self._numbering.go_on(await _last(connection))

@@ -19,6 +19,20 @@ KEEPALIVES: dict[str, Any] = {
 """So that the system notices too when the server's machine is gone without a word: idle, or with
 something on its way, in milliseconds."""
 
+Session = tuple[Any, ...]
+"""One connection as the server knows it: its process, and when that began."""
+_WHICH = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+)
+_WATCH = """
+SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
+    ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
+    ('tcp_user_timeout', '10000')) AS wanted (name, value) USING (name)
+"""
+"""So that the server notices when this machine is gone without a word, and lets others have what
+this one has locked: of itself it would take two hours."""
+
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """Hangs up at once when whoever waits for an answer is cancelled, as by a time-out."""
@@ -43,6 +57,27 @@ async def connect(url: str) -> Connection:
         OSError: Likewise.
     """
     return await Connection.connect(url, autocommit=True, connect_timeout=CONNECT, **KEEPALIVES)
+
+
+async def begin(connection: Connection, *, after: Session | None) -> tuple[Session, bool]:
+    """Be known to the server, and have it end an earlier session that may have been cut off.
+
+    That one would keep what it has locked: nobody at the other end can say that it is over.
+
+    Args:
+        connection: A new connection.
+        after: The earlier session of the same user, if there was one.
+
+    Returns:
+        The session; and whether the earlier one was still there: it ends in a moment.
+
+    Raises:
+        psycopg.Error: The connection is lost.
+    """
+    ended = after is not None and (await connection.execute(_END, after)).rowcount > 0
+    await connection.execute(_WATCH)
+    session = await (await connection.execute(_WHICH)).fetchone()
+    return session or (0, None), ended
 
 
 def failure(error: BaseException) -> StoreError:

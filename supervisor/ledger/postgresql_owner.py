@@ -8,7 +8,7 @@ import anyio
 import psycopg
 
 from supervisor.errors import StoreError
-from supervisor.ledger.postgresql_connection import Connection, connect, failure
+from supervisor.ledger.postgresql_connection import Connection, Session, begin, connect, failure
 
 LOCK = 0x67726F6B
 """The advisory lock of the key's owner in this database: "grok"."""
@@ -17,22 +17,6 @@ _CHECK = 5.0
 """Seconds between two questions to the server on a connection that nothing else is asked on."""
 _PATIENCE = 5.0
 """Seconds that it may take to answer; then the connection counts as lost."""
-
-_TAKE = """
-SELECT pg_try_advisory_lock(%s), pid, backend_start FROM pg_stat_activity
-WHERE pid = pg_backend_pid()
-"""
-_END = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
-)
-
-_WATCH = """
-SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
-    ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
-    ('tcp_user_timeout', '10000')) AS wanted (name, value) USING (name)
-"""
-"""So that the server notices when this machine is gone without a word, and lets the next process
-have the lock: of itself it would take two hours."""
 
 
 class PostgresqlOwnership:
@@ -50,7 +34,7 @@ class PostgresqlOwnership:
         self._url = url
         self._patience = patience
         self._connection: Connection | None = None
-        self._session: tuple[object, ...] | None = None
+        self._session: Session | None = None
 
     def __repr__(self) -> str:
         return f"<PostgresqlOwnership {'held' if self._connection else 'not held'}>"
@@ -87,21 +71,16 @@ class PostgresqlOwnership:
         return self._connection is not None
 
     async def _take(self, connection: Connection) -> bool:
-        """Ask for it; a session of ours that was cut off may have it still, and is ended first.
-
-        The server need not know yet that nobody is at the other end.
-        """
-        ended = 0
-        if self._session is not None:
-            ended = (await connection.execute(_END, self._session)).rowcount
-        row = await (await connection.execute(_TAKE, (LOCK,))).fetchone()
-        if row is None or not row[0]:
-            if ended:
-                raise StoreError("the session that had the lock of the key's owner has yet to end")
-            return False
-        self._session = row[1:]
-        await connection.execute(_WATCH)
-        return True
+        """Ask for it; a session of ours that was cut off may have it still, and is ended first."""
+        session, ended = await begin(connection, after=self._session)
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+        row = await cursor.fetchone()
+        if row is not None and row[0]:
+            self._session = session
+            return True
+        if ended:
+            raise StoreError("the session that had the lock of the key's owner has yet to end")
+        return False
 
     async def lost(self) -> str:
         """Wait until the connection that holds it is broken, and say how; it is not held then."""

@@ -158,6 +158,19 @@ async def test_an_end_whose_answer_is_lost_counts_once(postgresql: str) -> None:
         await ledger.aclose()
 
 
+async def test_half_a_transaction_locks_nobody_out(postgresql: str) -> None:
+    """One that was cut off before its commit does not stop those after it."""
+    async with network(postgresql) as way, asyncio.timeout(5.0):
+        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
+        await ledger.record([ONE])
+        way.breaks_at = b"COMMIT\0"  # as the server is asked for it
+        with pytest.raises(StoreError, match="does not answer"):
+            await ledger.record([replace(ONE, id="b/1")])
+        await ledger.record([replace(ONE, id="c/1")])
+        assert [row.attempts for row in await ledger.usage()] == [2]
+        await ledger.aclose()
+
+
 async def test_a_lock_behind_silence_is_let_go(postgresql: str) -> None:
     """Neither taking it nor giving it back waits for ever."""
     async with network(postgresql) as way, asyncio.timeout(5.0):
