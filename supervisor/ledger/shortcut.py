@@ -12,7 +12,7 @@ FEW = 32
 """Rows; with more of them the way to the thread no longer matters."""
 SLOW = 0.005
 """Seconds that one may take; more means a disk that makes writers wait."""
-REST = 10.0
+REST = 2.0
 """Seconds for which nothing is written on the loop's thread after a slow one."""
 IN_A_ROW = 256
 """Transactions on the loop's thread before one goes to the other, which checkpoints by the way."""
