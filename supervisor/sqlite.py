@@ -97,10 +97,13 @@ def files_of(path: Path) -> Files:
         path: The file. A relative one goes with the working directory, wherever that is moved.
 
     Raises:
+        FileNotFoundError: It has vanished since it was opened.
         OSError: It cannot be told.
     """
-    paths = (path, *_beside(path))
-    return {one: found for one in paths if (found := inode(one)) is not None}
+    files = _found(path)
+    if path not in files:
+        raise FileNotFoundError(errno.ENOENT, "it vanished while it was opened", str(path))
+    return files
 
 
 def are_there(files: Files) -> bool:
@@ -145,7 +148,7 @@ def write_anew(connection: sqlite3.Connection, path: Path) -> None:
             connection.backup(target)
         finally:
             target.close()
-        clear_beside(path, files_of(path))
+        clear_beside(path, _found(path))
         draft.replace(path)
     except (OSError, sqlite3.Error):
         draft.unlink(missing_ok=True)
@@ -165,6 +168,11 @@ def clear_beside(path: Path, files: Files) -> None:
     for one in _beside(path):
         if one in files and inode(one) == files[one]:
             one.unlink()
+
+
+def _found(path: Path) -> Files:
+    paths = (path, *_beside(path))
+    return {one: found for one in paths if (found := inode(one)) is not None}
 
 
 def _beside(path: Path) -> list[Path]:

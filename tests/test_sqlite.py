@@ -110,3 +110,9 @@ def test_what_cannot_be_written_leaves_nothing_behind(
     file.rmdir()
     write_anew(one, file)
     assert words(opened()) == []
+
+
+def test_files_that_vanished_while_they_were_opened_are_said(tmp_path: Path) -> None:
+    """Nothing would be there to be looked for: it would never be noticed."""
+    with pytest.raises(FileNotFoundError, match="vanished while it was opened"):
+        files_of(tmp_path / "gone.sqlite")

@@ -234,7 +234,11 @@ class Store:
             database.dispose()
             raise self._failure(error) from error
         if not is_server:
-            files.update(files_of(Path(str(self._url.database))))
+            try:
+                files.update(files_of(Path(str(self._url.database))))
+            except OSError as error:
+                database.dispose()
+                raise self._vanished() from error
         self._database, self._files = database, files
 
     def _open_anew(self) -> None:
