@@ -235,7 +235,7 @@ def _kill_again_and_again(plan: Plan, victim: _Victim, *, api: Running, toll: To
         toll.kills += 1
         time.sleep(_SETTLE)
         asked: int = report(api)["attempts"]
-        lost = asked - _answers(victim.log.parent).total() - sum(toll.in_flight)
+        lost = asked - answers_on_record(victim.log.parent).total() - sum(toll.in_flight)
         toll.in_flight.append(lost)
     return missing
 
@@ -283,7 +283,7 @@ def _until_ended(folder: Path, jobs: int) -> None:
 def _count(plan: Plan, folder: Path, *, api: Running, toll: Toll) -> None:
     judged = report(api)
     toll.attempts, toll.asked_again = judged["attempts"], judged["asked_again"]
-    toll.answers = _answers(folder)
+    toll.answers = answers_on_record(folder)
     for result, runs in _rows(
         folder, "SELECT result, runs FROM supervisor_jobs WHERE status = 'done'"
     ):
@@ -297,12 +297,16 @@ def _count(plan: Plan, folder: Path, *, api: Running, toll: Toll) -> None:
                 toll.ends[event["job"]] += 1
 
 
-def _answers(folder: Path) -> Counter[str]:
-    """Answers on record, by job."""
+def answers_on_record(folder: Path) -> Counter[str]:
+    """How many answers of the API's are on record, by job.
+
+    Args:
+        folder: Where the supervisor runs, or ran.
+    """
     rows = _rows(
         folder,
         "SELECT workflow_uuid, count(*) FROM operation_outputs "
-        "WHERE function_name = 'ask' GROUP BY workflow_uuid",
+        "WHERE json_extract(output, '$.value.usage') IS NOT NULL GROUP BY workflow_uuid",
     )
     return Counter({str(job): int(count) for job, count in rows})
 

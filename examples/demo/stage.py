@@ -22,6 +22,7 @@ base_url = "{api}/v1"
 
 [quota]
 limits = {limits}
+jitter = "500ms"        # shared with whatever else the machine does
 
 [web]
 port = 0
