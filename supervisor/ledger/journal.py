@@ -1,7 +1,8 @@
 """Gathers what is to be written down, so that many attempts at once cost one transaction.
 
 What comes while a transaction is under way goes together into the next one. Attempts start one at
-once, for somebody waits to send; settlements wait a moment for company.
+once, for somebody waits to send; settlements, for which nobody waits, do so for a moment or until
+there are many.
 
 A transaction that fails for what it says, such as a number that the database cannot hold, is made
 again in parts: the attempts first, then the settlements one by one. One that cannot be written is
@@ -23,6 +24,8 @@ _log = structlog.get_logger("supervisor.ledger")
 
 LINGER = 0.05
 """Seconds that a settlement waits for others."""
+_CROWD = 24
+"""Settlements that do not wait for more: their transaction is a short one still."""
 _PAUSE = 1.0
 """Seconds before settlements that could not be written are tried again."""
 
@@ -61,6 +64,7 @@ class Journal:
         self._one_alone = False
         self._records: list[Recorded] = []
         self._settlements: list[Settled] = []
+        self._due = False
         self._lingering: asyncio.Handle | None = None
         self._under_way: asyncio.Future[None] | None = None
 
@@ -85,11 +89,14 @@ class Journal:
     def settle(self, attempt: Attempt, settlement: Settlement) -> None:
         """Write down soon how an attempt ended."""
         self._settlements.append((attempt, settlement))
-        if self._lingering is None:
-            self._lingering = asyncio.get_running_loop().call_later(LINGER, self._write)
+        if len(self._settlements) == _CROWD:
+            self._linger(0.0)
+        elif self._lingering is None:
+            self._linger(LINGER)
 
     async def flushed(self) -> None:
         """Return when all that came so far is written down, or could not be."""
+        self._due = True
         if self._under_way is not None:
             await asyncio.wait([self._under_way])
         self._write()
@@ -112,19 +119,29 @@ class Journal:
         while self._under_way is not None:
             self._under_way.cancel()
             await asyncio.wait([self._under_way])
-        if self._lingering is not None:
-            self._lingering.cancel()
-            self._lingering = None
+        self._stop_lingering()
         left = len(self._suspects) + len(self._settlements)
         self._suspects, self._settlements = [], []
         if left:
             _log.error("ledger.given_up", settlements=left)
 
-    def _write(self) -> None:
-        """Begin a transaction with all there is, unless one is under way."""
+    def _linger(self, seconds: float) -> None:
+        """Let settlements wait for so long from now."""
+        self._stop_lingering()
+        self._lingering = asyncio.get_running_loop().call_later(seconds, self._write_all)
+
+    def _stop_lingering(self) -> None:
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
+
+    def _write_all(self) -> None:
+        self._lingering = None
+        self._due = True
+        self._write()
+
+    def _write(self) -> None:
+        """Begin a transaction with what there is, unless one is under way."""
         if self._under_way is not None:
             return
         records, self._records = self._records, []
@@ -140,10 +157,18 @@ class Journal:
             under_way.add_done_callback(lambda done: self._written(done, records, settlements))
 
     def _next_settlements(self, *, among: bool) -> list[Settled]:
-        """All there are; or one at a time, and among no attempts, while one may be unfit."""
+        """Those that have waited; or one at a time, and among no attempts, while one may be unfit.
+
+        Attempts that somebody waits to send take none along that can wait: alone they take a
+        third less.
+        """
         if self._suspects:
             self._one_alone = not among
             return [] if among else [self._suspects.pop(0)]
+        if among and not self._due:
+            return []
+        self._due = False
+        self._stop_lingering()
         settlements, self._settlements = self._settlements, []
         return settlements
 
@@ -164,11 +189,10 @@ class Journal:
             self._go_on(later=error is not None)
 
     def _go_on(self, *, later: bool) -> None:
-        loop = asyncio.get_running_loop()
-        if self._suspects:
-            self._lingering = loop.call_soon(self._write)
+        if self._suspects or (self._due and self._settlements and not later):
+            self._linger(0.0)
         elif self._settlements:
-            self._lingering = loop.call_later(_PAUSE if later else LINGER, self._write)
+            self._linger(_PAUSE if later else LINGER)
 
     def _tell(self, error: BaseException | None, records: Sequence[Recorded]) -> None:
         for _, written in records:
