@@ -23,7 +23,7 @@ from supervisor.memory.words import Hit, Index
 from supervisor.messages import Cost, Deferral, JsonValue, Reply, Request, Usage
 from supervisor.role import Answer, Colleague, Log, Message
 from supervisor.team.conversation import answer_of, chat_body, delta_text, digest, usage_in
-from supervisor.upstream.document import write_exact
+from supervisor.upstream.document import max_output, write_exact
 from supervisor.upstream.sse import EventSplitter
 from supervisor.upstream.usage import usage_of
 from supervisor.workspace.words import Sandbox
@@ -277,6 +277,7 @@ class JobContext:
             body=write_exact({**body, "stream": True} if stream else body),
             model=str(body["model"]),
             stream=stream,
+            max_output=max_output(body),
             priority=self._priority,
             headers={"x-grok-conv-id": self._run.id},
             job=self._run.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ from supervisor.messages import Request
 _ASKS = b'"stream_options":{"include_usage":true}}'
 _LONG, _ZEROS = b"0" * 19, bytes.maketrans(b"123456789", b"000000000")
 """Digits from which on orjson may take an integer for a float, and what finds them quickly."""
+_OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+"""Fields that say how many tokens an answer may have at most."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -51,6 +53,15 @@ def read_exact(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def max_output(document: Mapping[str, Any]) -> int | None:
+    """Most answer tokens that a question asks for, reasoning aside; None if unsaid."""
+    for name in _OUTPUT_BOUNDS:
+        value = document.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
 
 
 def write_exact(value: object, default: Callable[[object], Any] | None = None) -> bytes:

@@ -14,10 +14,9 @@ from starlette.types import Receive
 
 from supervisor.errors import InvalidRequest
 from supervisor.limits import parse_duration
-from supervisor.upstream.document import read_exact, write_exact
+from supervisor.upstream.document import max_output, read_exact, write_exact
 from supervisor.web.refusal import denied
 
-_OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _PASSED_ON_PREFIX = b"x-grok-"
 
 
@@ -98,7 +97,7 @@ def read_question(body: bytes, *, default_model: str) -> Question:
         raise InvalidRequest(f"expected stream to be true or false, got: {_shown(stream)}")
     if not model:
         body, model = _with_model(body, document, default_model), default_model
-    return Question(body, model, stream, _max_output(document))
+    return Question(body, model, stream, max_output(document))
 
 
 def read_deadline(header: bytes | None) -> float | None:
@@ -151,14 +150,6 @@ def _with_model(body: bytes, document: dict[str, Any], model: str) -> bytes:
     start = body.index(b"{") + 1
     comma = b"," if document else b""
     return body[:start] + b'"model":' + orjson.dumps(model) + comma + body[start:]
-
-
-def _max_output(document: Mapping[str, Any]) -> int | None:
-    for name in _OUTPUT_BOUNDS:
-        value = document.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    return None
 
 
 def _too_large(size: int, most: int) -> InvalidRequest:

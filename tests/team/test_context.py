@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
 import pytest
 from anyio import Path
 
+from supervisor.broker.reply import StreamedReply
 from supervisor.errors import JobFailed
 from supervisor.jobs import JobStatus
 from supervisor.memory.words import Document, Hit, Indexed, Source
-from supervisor.messages import Cost
+from supervisor.messages import Cost, Reply, Request
 from tests.team.conftest import House
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -51,6 +53,18 @@ class Once(Role[str, list[object]]):
             ctx.state["crashed"] = True
             raise RuntimeError("boom")
         return [first, second, len(DONE)]
+"""
+
+BRIEF = """
+from supervisor import Context, Role
+
+class Brief(Role[str, str]):
+    async def handle(self, job: str, ctx: Context) -> str:
+        await ctx.ask(job, max_tokens=7)
+        await ctx.ask(job, max_completion_tokens=8)
+        pieces = [piece async for piece in ctx.stream(job, max_tokens=9)]
+        await ctx.ask(job)
+        return "".join(pieces)
 """
 
 NOSY = """
@@ -113,6 +127,29 @@ async def test_what_was_done_is_not_done_again(house: House) -> None:
         job = await team.jobs.wait((await team.submit("once", "x")).id)
         assert (job.status, job.runs) == (JobStatus.DONE, 2)
         assert job.result == ["did 1", "did 2", 2]
+
+
+async def test_how_long_an_answer_may_get_is_known_before_it_is_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a job asks for at most is reserved, as for a call by the gateway."""
+    house.write("brief", BRIEF)
+    async with house.open() as team:
+        bounds: list[int | None] = []
+        ask, stream = house.broker.ask, house.broker.stream
+
+        async def noted(request: Request) -> Reply:
+            bounds.append(request.max_output)
+            return await ask(request)
+
+        def noted_stream(request: Request) -> AbstractAsyncContextManager[StreamedReply]:
+            bounds.append(request.max_output)
+            return stream(request)
+
+        monkeypatch.setattr(house.broker, "ask", noted)
+        monkeypatch.setattr(house.broker, "stream", noted_stream)
+        await team.jobs.wait((await team.submit("brief", "hello")).id)
+    assert bounds == [7, 8, 9, None]
 
 
 async def test_a_role_can_look_around(house: House) -> None:
