@@ -110,7 +110,7 @@ class PostgresqlLedger:
         self._journal = Journal(self._begin, failure, of_values=_is_of_values)
         self._sweeping = Sweeping(kept)
         self._numbering = rows.Numbering()
-        self._in_doubt = False
+        self._in_doubt: set[str] = set()
 
     def __repr__(self) -> str:
         # Not the URL: a password may stand in it.
@@ -256,12 +256,13 @@ class PostgresqlLedger:
     ) -> None:
         done = await self._told_already(connection, settlements)
         batch = self._numbering.batch(attempts, [one for one in settlements if one not in done])
-        self._in_doubt = True
+        ends = [attempt.id for attempt, _ in settlements]
+        self._in_doubt.update(ends)
         async with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
             await cursor.executemany(_INSERT, batch.attempts)
             await cursor.executemany(_SETTLE, batch.settled)
             await cursor.executemany(_ADD, batch.sums)
-        self._in_doubt = False
+        self._in_doubt.difference_update(ends)
         self._numbering.written(attempts, settlements)
         self._sweeping.wrote(attempts)
 
@@ -269,9 +270,9 @@ class PostgresqlLedger:
         self, connection: Connection, settlements: Sequence[Settled]
     ) -> Sequence[Settled]:
         """Those that a transaction wrote of whose end nothing was heard: they count once."""
-        numbers = [self._numbering.number_of(attempt) for attempt, _ in settlements]
-        if not (self._in_doubt and numbers):
+        if self._in_doubt.isdisjoint(attempt.id for attempt, _ in settlements):
             return []
+        numbers = [self._numbering.number_of(attempt) for attempt, _ in settlements]
         found = await connection.execute(_ENDED.encode(), (numbers,))
         ended = {seq for (seq,) in await found.fetchall()}
         return [one for one, seq in zip(settlements, numbers, strict=True) if seq in ended]
