@@ -447,13 +447,15 @@ class Settings(_Table):
         tables: Mapping[str, PartSettings] = self.roles.named if kind == "role" else self.clients
         table = tables.get(name, PartSettings())
         base = defaults or TrafficClass(name)
+        # Off is off, but for a ceiling that somebody has written down.
+        usual = tuple(map(str, CEILING)) if self.quota.enabled else ()
         ceiling = None if table.ceiling is None else tuple(map(str, table.ceiling))
         return replace(
             base,
             name=name,
             priority=base.priority if table.priority is None else table.priority,
             share=base.share if table.share is None else table.share,
-            ceiling=(base.ceiling or tuple(map(str, CEILING))) if ceiling is None else ceiling,
+            ceiling=(base.ceiling or usual) if ceiling is None else ceiling,
             concurrency=table.concurrency or base.concurrency,
             queue=table.queue or base.queue,
             budget=tuple(map(str, table.budget or ())),

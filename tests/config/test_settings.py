@@ -84,6 +84,13 @@ def test_class_of_a_role_with_a_table() -> None:
     )
 
 
+def test_without_limits_only_a_written_ceiling_holds() -> None:
+    """Whoever turns limiting off is not held by the usual ceiling, of which he may not know."""
+    off = settings(quota={"enabled": False}, roles={"ceo": {"ceiling": "5 requests / minute"}})
+    assert off.traffic_class("code").ceiling == ()
+    assert off.traffic_class("ceo").ceiling == ("5 requests / minute",)
+
+
 def test_class_of_a_client() -> None:
     """Clients have tables of their own; a role's table of the same name is not theirs."""
     held = settings(clients={"editor": {"priority": 1}}, roles={"other": {"priority": 2}})
