@@ -177,11 +177,11 @@ class Dispatcher:
             _log.error("broker.record_failed", error=str(error), attempts=len(entries))
             message = f"not sent, for it could not be written down: {error.message}"
             refuse = partial(LedgerUnavailable, message, hint=error.hint, retry_after=_AGAIN)
-            self._void(entries, refuse)
+            self._void(entries, refuse, granted_at=now)
             return
         except BaseException:
             message = "not sent: the dispatcher was stopped while it was written down"
-            self._void(entries, partial(RequestError, message))
+            self._void(entries, partial(RequestError, message), granted_at=now)
             raise
         if released - now > _LATE:
             owners = [entry.owner for entry in entries]
@@ -233,9 +233,12 @@ class Dispatcher:
             raise
         return released
 
-    def _void(self, entries: Sequence[Entry], refuse: Callable[[], RequestError]) -> None:
-        """What was granted is not sent: its tokens and its money come free."""
+    def _void(
+        self, entries: Sequence[Entry], refuse: Callable[[], RequestError], *, granted_at: float
+    ) -> None:
+        """What was granted is not sent: its tokens and money come free, and it probed nothing."""
         now = self._clock.monotonic()
+        self.quota.pause.undecided(granted_at=granted_at)
         for entry in entries:
             self.quota.settle(entry.owner, reserved=entry.tokens, actual=0, now=now)
             if self.quota.budgets is not None:

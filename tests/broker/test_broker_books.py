@@ -71,6 +71,23 @@ async def test_a_ledger_that_fails_costs_no_places(virtual: LoopClock) -> None:
         assert most_within(desk.api.times, 3_600.0) == 3
 
 
+async def test_a_probe_that_cannot_be_written_down_tells_nothing(virtual: LoopClock) -> None:
+    """After a refusal the next to be sent is the probe, at once, and still it goes alone."""
+    api = ScriptedApi(QUOTA, Answer(after=1.0))
+    async with at_work(virtual, MINUTE, api=api) as desk:
+        desk.start("a")
+        await anyio.sleep(0.5)
+        desk.ledger.broken = FULL_DISK
+        for name in "bcd":
+            desk.start(name)
+        await desk.moved.wait()
+        failed = virtual.monotonic()
+        desk.ledger.broken = None
+        await anyio.sleep(0.5)
+        assert len(desk.api.arrivals) == 2
+        assert desk.api.times[1] == pytest.approx(failed, abs=0.3)
+
+
 async def test_a_crash_while_writing_down(virtual: LoopClock) -> None:
     """When the dispatcher is started again, everybody who asked is answered or told."""
     ledger = WatchedLedger()
