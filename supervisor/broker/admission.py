@@ -107,10 +107,10 @@ class Admission:
         largest = self._quota.largest(account.owner)
         if largest is None:
             return 0
-        prompt = account.estimator.prompt(len(request.body))
+        prompt = account.estimator.least(len(request.body))
         if prompt > largest and not _is_promised(request):
             raise RequestTooLarge(
-                f"the prompt has about {prompt} tokens, a whole window holds {largest}",
+                f"the prompt has some {prompt} tokens at least, a whole window holds {largest}",
                 hint="shorten the prompt or raise the tokens limit in quota.limits",
             )
         # How long the answer gets is a guess; what fits by its prompt is let try.

@@ -3,6 +3,9 @@
 The prompt's tokens follow its bytes, the answer's tokens follow nothing that is known before;
 `max_tokens` does not bound reasoning. So both are learned as mean + 2 mean deviations, the
 estimator that TCP uses for its time-out (Jacobson 1988): rarely too low, and never far too high.
+
+What the API puts around a prompt is most of a short one. A long one has it once: so what is above
+half a token a byte is learned apart, and makes no long prompt longer than that.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ from __future__ import annotations
 _GAIN = 1 / 8
 _DEVIATIONS = 2.0
 _FIRST_ANSWER = 1_000.0
-_BYTES_PER_TOKEN = 4.0
+_USUAL = 1 / 4
+"""Tokens for each byte of text, where nothing was seen."""
+_DENSE = 1 / 2
+"""Tokens for each byte of the densest text."""
 
 
 class _Running:
@@ -44,10 +50,11 @@ class _Running:
 class Estimator:
     """The tokens of one class's requests."""
 
-    __slots__ = ("_answer", "_per_byte")
+    __slots__ = ("_answer", "_frame", "_per_byte")
 
     def __init__(self) -> None:
-        self._per_byte = _Running(1 / _BYTES_PER_TOKEN)
+        self._frame = _Running(0.0)
+        self._per_byte = _Running(_USUAL)
         self._answer = _Running(_FIRST_ANSWER)
 
     def estimate(self, size: int) -> int:
@@ -56,15 +63,16 @@ class Estimator:
         Args:
             size: Bytes of the request's body.
         """
-        return max(1, int(size * self._per_byte.high() + self._answer.high()))
+        prompt = min(size * self._per_byte.high(), size * _DENSE + self._frame.high())
+        return max(1, int(prompt + self._answer.high()))
 
-    def prompt(self, size: int) -> int:
-        """Tokens that the prompt alone is likely to have.
+    def least(self, size: int) -> int:
+        """Tokens that the prompt alone has, unless it is thinner than any so far.
 
         Args:
             size: Bytes of the request's body.
         """
-        return int(size * self._per_byte.mean)
+        return int(size * min(self._per_byte.mean, _USUAL))
 
     def learn(self, size: int, *, prompt: int, answer: int) -> None:
         """Learn from an answer.
@@ -76,4 +84,5 @@ class Estimator:
         """
         if size > 0:
             self._per_byte.learn(prompt / size)
+            self._frame.learn(max(0.0, prompt - size * _DENSE))
         self._answer.learn(float(answer))

@@ -75,6 +75,25 @@ def test_it_follows_a_change() -> None:
     assert 1_000 <= estimator.estimate(400) <= 2_500
 
 
+def test_short_prompts_say_little_of_a_long_one() -> None:
+    """What the API puts around each is in a long one once, not for each of its bytes."""
+    estimator = Estimator()
+    for size in (60, 70, 80) * 10:
+        estimator.learn(size, prompt=200 + size // 4, answer=100)
+    assert estimator.estimate(70) >= 200 + 70 // 4 + 100
+    assert estimator.least(400_000) == 100_000
+    assert 100_000 < estimator.estimate(400_000) < 202_000
+
+
+def test_pictures_are_thin() -> None:
+    """Where many bytes have few tokens, as in pictures, that is learned."""
+    estimator = Estimator()
+    for _ in range(30):
+        estimator.learn(1_000_000, prompt=1_500, answer=100)
+    assert estimator.least(2_000_000) <= 3_000
+    assert estimator.estimate(2_000_000) <= 20_000
+
+
 def test_an_empty_body_teaches_nothing_about_bytes() -> None:
     """A request without a body cannot tell tokens per byte, its answer still counts."""
     estimator = Estimator()
