@@ -136,6 +136,8 @@ class Jobs:
             self._trouble = ""
             with anyio.CancelScope(shield=True):
                 await self._store.close()
+            if self._runner.unwritten:
+                log.error("jobs.answers_lost", count=self._runner.unwritten)
             log.info("jobs.stopped")
 
     def set_roles(

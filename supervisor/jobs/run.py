@@ -258,9 +258,10 @@ class JobRun:
                 if is_of_values(error):
                     raise
                 # Its first line only: a database's error goes on with the statement's values.
-                reason = str(error).partition("\n")[0]
+                cause = getattr(error, "orig", None) or error
+                reason = str(cause).partition("\n")[0]
                 self._failure = JobStoreError(
-                    f"an answer could not be written down: {type(error).__name__}: {reason}",
+                    f"an answer could not be written down: {type(cause).__name__}: {reason}",
                     hint="see that the job store is there, writable and not full",
                 )
                 raise self._failure from error

@@ -25,6 +25,7 @@ from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun, Recorder, Seat
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
+from supervisor.jobs.unwritten import Unwritten
 from supervisor.jobs.verdict import (
     Crashed,
     Ending,
@@ -96,6 +97,7 @@ class Runner:
         self._on_end = on_end
         self._on_failure = on_failure
         self._live: dict[str, _Live] = {}
+        self._unwritten: dict[str, Unwritten] = {}
         self._engine = Engine(self.carry_out)
 
     async def start(self) -> None:
@@ -145,6 +147,11 @@ class Runner:
             await self._engine.begin(_workflow_id(job.id, job.retries))
         except Exception as error:
             self._fail(job.id, error)
+
+    @property
+    def unwritten(self) -> int:
+        """How many answers are paid for and not on record."""
+        return sum(map(len, self._unwritten.values()))
 
     def cancel(self, job_id: str, *, retries: int) -> None:
         """Interrupt a job whose cancellation has been written down."""
@@ -199,6 +206,7 @@ class Runner:
         log.info("jobs.job_started", job=grant.job.id, role=grant.job.role, run=grant.job.runs)
         records, taken = await self._recorded(grant.job)
         recorder = self._engine.recorder(skip=taken)
+        records += await self._catch_up(grant.job.id, records, recorder)
         while True:
             verdict = await self._run_once(grant, records=records, recorder=recorder, live=live)
             if isinstance(verdict, Crashed):
@@ -215,6 +223,7 @@ class Runner:
     async def _run_once(
         self, grant: _Grant, *, records: list[Record], recorder: Recorder, live: _Live
     ) -> Verdict:
+        recorder = self._unwritten[grant.job.id] = Unwritten(recorder, records)
         run = JobRun(
             grant.job,
             answers=Answers(records),
@@ -271,6 +280,7 @@ class Runner:
         with anyio.CancelScope(shield=True):
             ended, is_end = await self._store.write(change)
             status = ended.status
+            self._unwritten.pop(job.id, None)
             if is_end:
                 log.info(
                     "jobs.job_ended",
@@ -298,6 +308,14 @@ class Runner:
             records += found
         return records, last
 
+    async def _catch_up(self, job_id: str, found: list[Record], recorder: Recorder) -> list[Record]:
+        """Write down what an earlier run could not, and give it."""
+        earlier = self._unwritten.get(job_id)
+        missing = earlier.missing(found) if earlier is not None else []
+        for record in missing:
+            await recorder.record(record)
+        return missing
+
     def _fail(self, workflow_id: str, error: BaseException) -> None:
         # Its first line only: a database's error goes on with the values of the statement.
         reason = str(error).partition("\n")[0]
@@ -313,6 +331,8 @@ class Runner:
         live = self._live.pop(workflow_id)
         live.over.set()
         if live.grant is not None:
+            if not self._unwritten.get(live.grant.job.id):
+                self._unwritten.pop(live.grant.job.id, None)
             live.grant.seat.free()
 
 

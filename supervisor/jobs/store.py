@@ -325,7 +325,7 @@ def _refuse_vanished(files: Files, *_: object) -> None:
         raise sqlite3.OperationalError("its files were removed")
 
 
-def is_of_values(error: Exception) -> bool:
+def is_of_values(error: BaseException) -> bool:
     """Whether a database has failed for what it was to hold, and would do so again."""
     return isinstance(error, DataError | IntegrityError | ValueError | TypeError)
 

@@ -231,7 +231,7 @@ async def test_a_job_whose_end_is_lost_stays_promised(sqlite_team: Team, sqlite:
 async def test_an_answer_that_cannot_be_written_down_is_not_the_roles_fault(
     sqlite_team: Team, sqlite: Path
 ) -> None:
-    """When recording fails the job is not failed and no crash is counted."""
+    """When recording fails the job is not failed, no crash is counted, and nothing asked again."""
 
     async def handle(run: JobRun) -> JsonValue:
         if run.number == 1:
@@ -248,6 +248,7 @@ async def test_an_answer_that_cannot_be_written_down_is_not_the_roles_fault(
             ended = await jobs.wait(job.id)
     assert "jobs.job_crashed" not in [event["event"] for event in events]
     assert (ended.status, ended.runs, ended.detail) == (JobStatus.DONE, 2, None)
+    assert sqlite_team.asked == ["a"]
 
 
 async def test_a_store_that_a_handler_finds_failed_is_not_its_fault(sqlite_team: Team) -> None:
@@ -285,6 +286,7 @@ async def test_a_handler_that_goes_on_without_its_answer_is_run_again(
             await failed(jobs)
             await rename(sqlite, "away", "operation_outputs")
             assert (await jobs.wait(job.id)).result == "a!"
+    assert sqlite_team.asked == ["a"]
 
 
 async def test_a_store_that_has_failed_can_be_read(sqlite_team: Team, sqlite: Path) -> None:
