@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from supervisor.clock import SystemClock
 from supervisor.errors import JobStoreError, StoreError, SupervisorError
@@ -43,6 +44,9 @@ from supervisor.sqlite import (
     write_anew,
 )
 
+if TYPE_CHECKING:
+    from supervisor.jobs.connections import Connections
+
 log = structlog.get_logger("supervisor.jobs")
 
 T = TypeVar("T")
@@ -53,15 +57,8 @@ _BATCH = 200
 _READERS = 4
 # For our readers and our writer, and as many again for the engine.
 _CONNECTIONS = 10
-_SERVER = {
-    "connect_timeout": 10,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
-"""Seconds and times: a server whose machine is gone without a word must not hold a thread."""
 _LOOK = 1.0
-"""Seconds between two looks whether the files are still there."""
+"""Seconds between two looks whether the files are still there, and the server has answered."""
 _FIRST_SQLITE_WITH_SUBSEC = (3, 42, 0)
 _EXPECTED = 'expected "sqlite:///PATH" or "postgresql://USER@HOST/DATABASE"'
 
@@ -80,6 +77,7 @@ class Store:
         self._url = _parse(url)
         self._database: sa.Engine | None = None
         self._files: Files = {}
+        self._connections: Connections | None = None
         self._opening: anyio.Event | None = None
         self._readers = anyio.CapacityLimiter(_READERS)
         self._pending: list[tuple[Work[Any], asyncio.Future[Any]]] = []
@@ -111,7 +109,7 @@ class Store:
             self._opening.set()
 
     async def lost(self) -> JobStoreError:
-        """Wait until its files were removed or replaced; a server has none.
+        """Wait until its files were removed or replaced, or its server has fallen silent.
 
         Returns:
             What to say: it has to be opened again, when nothing writes to it any more.
@@ -119,10 +117,12 @@ class Store:
         # Whoever removes them does not tell.
         while await self.is_whole():  # noqa: ASYNC110
             await anyio.sleep(_LOOK)
-        return self._vanished()
+        return self._vanished() if self._connections is None else self._silent(self._connections)
 
     async def is_whole(self) -> bool:
-        """Whether its files are still the ones that it has open."""
+        """Whether its files are still the ones that it has open, or its server has answered."""
+        if self._connections is not None:
+            return not self._connections.over
         return await anyio.to_thread.run_sync(are_there, self._files)
 
     async def close(self) -> None:
@@ -191,8 +191,8 @@ class Store:
         try:
             with self.database.begin() as connection:
                 return [_attempt(work, connection) for work in works]
-        except OperationalError as error:
-            # Full, locked or gone: it would be so for each of them.
+        except (OperationalError, PoolTimeout) as error:
+            # Full, locked, gone or silent: it would be so for each of them.
             return [self._failure(error)] * len(works)
         except Exception as error:
             if len(works) > 1:
@@ -209,23 +209,58 @@ class Store:
 
     def _open(self) -> None:
         if self._url.get_backend_name() == "sqlite":
-            # Other connections are opened later, wherever the process has gone by then.
-            path = Path(str(self._url.database)).absolute()
-            self._url = self._url.set(database=str(path))
-            _make_file(path)
-        is_server = self._url.get_backend_name() != "sqlite"
+            self._open_file()
+        else:
+            self._open_server()
+
+    def _open_file(self) -> None:
+        # Other connections are opened later, wherever the process has gone by then.
+        path = Path(str(self._url.database)).absolute()
+        self._url = self._url.set(database=str(path))
+        _make_file(path)
         turn, files = Turn(), dict[Path, Inode]()
-        database = sa.create_engine(
+        database = self._engine({"factory": turn.connection})
+        event.listen(database, "do_connect", partial(_refuse_vanished, files))
+        event.listen(database, "connect", _prepare_sqlite)
+        turn.apply(database)
+        self._make_tables(database)
+        try:
+            files.update(files_of(path))
+        except OSError as error:
+            database.dispose()
+            raise self._vanished() from error
+        self._database, self._files = database, files
+
+    def _open_server(self) -> None:
+        # psycopg: only who has such a server needs it.
+        from supervisor.jobs.connections import PATIENCE, Connections  # noqa: PLC0415
+
+        earlier = self._connections
+        connections = Connections(after=earlier, patience=PATIENCE)
+        database = self._engine(
+            connections.parameters, pool_pre_ping=True, pool_timeout=2 * PATIENCE
+        )
+        event.listen(database, "do_connect", connections.connect)
+        try:
+            self._make_tables(database)
+        except BaseException:
+            connections.close("it could not be opened")
+            if earlier is not None:
+                earlier.inherit(connections)
+            raise
+        self._dispose("it was opened anew")
+        self._database, self._connections = database, connections
+
+    def _engine(self, parameters: Mapping[str, Any], **options: Any) -> sa.Engine:
+        return sa.create_engine(
             self._url,
             pool_size=_CONNECTIONS,
             max_overflow=0,
-            pool_pre_ping=is_server,
-            connect_args=_SERVER if is_server else {"factory": turn.connection},
+            connect_args=dict(parameters),
+            **options,
         )
-        if not is_server:
-            event.listen(database, "do_connect", partial(_refuse_vanished, files))
-            event.listen(database, "connect", _prepare_sqlite)
-            turn.apply(database)
+
+    def _make_tables(self, database: sa.Engine) -> None:
         try:
             metadata.create_all(database)
             with database.begin() as connection:
@@ -233,17 +268,11 @@ class Store:
         except SQLAlchemyError as error:
             database.dispose()
             raise self._failure(error) from error
-        if not is_server:
-            try:
-                files.update(files_of(Path(str(self._url.database))))
-            except OSError as error:
-                database.dispose()
-                raise self._vanished() from error
-        self._database, self._files = database, files
 
     def _open_anew(self) -> None:
         old, files = self._database, self._files
-        if old is None:
+        if old is None or self._connections is not None:
+            # Also where a server answers: of the old opening, threads of the engine may be left.
             self._open()
         elif not are_there(files):
             self._rescue(old)
@@ -256,7 +285,7 @@ class Store:
                 self._database, self._files = old, files
                 raise self._vanished()
             old.dispose()
-        # Else: a full disk can be read meanwhile, and a server's pool connects by itself.
+        # Else: a full disk can be read meanwhile.
 
     def _close(self) -> None:
         assert self._database is not None
@@ -268,8 +297,11 @@ class Store:
         finally:
             self._dispose()
 
-    def _dispose(self) -> None:
-        database, self._database, self._files = self._database, None, {}
+    def _dispose(self, reason: str = "it was closed") -> None:
+        if self._connections is not None:
+            self._connections.close(reason)
+        database, self._database = self._database, None
+        self._files, self._connections = {}, None
         if database is not None:
             database.dispose()
 
@@ -304,19 +336,27 @@ class Store:
             hint="what is known is written there anew in a moment: try again",
         )
 
+    def _silent(self, connections: Connections) -> JobStoreError:
+        return JobStoreError(
+            f"the job store {self._shown} failed: {connections.over}",
+            hint="see that the server of store.url is there; it is tried again",
+        )
+
     def _failure(self, error: SQLAlchemyError) -> StoreError:
-        shown = self._url.render_as_string(hide_password=True)
         reason = getattr(error, "orig", None) or error
         # What a value is refused for does not pass: whoever wrote it has to know.
         kind = StoreError if is_of_values(error) else JobStoreError
         return kind(
-            f"the job store {shown} failed: {reason}",
+            f"the job store {self._shown} failed: {reason}",
             hint="see that the database is there, writable and not full",
         )
 
+    @property
+    def _shown(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
     def __repr__(self) -> str:
-        shown = self._url.render_as_string(hide_password=True)
-        return f"<Store {shown} pending={len(self._pending)}>"
+        return f"<Store {self._shown} pending={len(self._pending)}>"
 
 
 def _refuse_vanished(files: Files, *_: object) -> None:

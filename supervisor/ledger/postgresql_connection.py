@@ -21,11 +21,9 @@ something on its way, in milliseconds."""
 
 Session = tuple[Any, ...]
 """One connection as the server knows it: its process, and when that began."""
-_WHICH = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_END = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
-)
-_WATCH = """
+WHICH = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+WATCH = """
 SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
     ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
     ('tcp_user_timeout', '10000')) AS wanted (name, value) USING (name)
@@ -74,9 +72,9 @@ async def begin(connection: Connection, *, after: Session | None) -> tuple[Sessi
     Raises:
         psycopg.Error: The connection is lost.
     """
-    ended = after is not None and (await connection.execute(_END, after)).rowcount > 0
-    await connection.execute(_WATCH)
-    session = await (await connection.execute(_WHICH)).fetchone()
+    ended = after is not None and (await connection.execute(END, after)).rowcount > 0
+    await connection.execute(WATCH)
+    session = await (await connection.execute(WHICH)).fetchone()
     return session or (0, None), ended
 
 

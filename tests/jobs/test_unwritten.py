@@ -54,6 +54,7 @@ async def test_what_is_not_on_record_is_missing() -> None:
     """All that failed is still to be written down, in its order."""
     assert (await failed(OWED, TWO)).missing([OLD, ONE]) == [OWED, TWO]
     assert (await failed()).missing([OLD, ONE]) == []
+    assert (await failed(TWO)).missing([]) == [TWO]
     assert repr(await failed(OWED)) == "<Unwritten 1 known=2>"
 
 

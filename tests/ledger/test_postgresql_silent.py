@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
@@ -19,93 +16,13 @@ from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.ledger import Spent
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.postgresql_owner import PostgresqlOwnership
-from tests.postgresql import database
+from tests.network import network
 
 NOON = 1_800_014_400.0
 ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10)
 ENDED = Settlement(200, "answered", None, 2.0, 7)
 PATIENCE = 0.2
 pytestmark = pytest.mark.slow
-
-
-class Network:
-    """The way to a server.
-
-    Args:
-        url: The server's.
-
-    Attributes:
-        url: Where it begins.
-        swallows_new: Whether new connections get no answer.
-        breaks_at: What is swallowed when it comes, once, and all that follows it on its way.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._given = url
-        self._server = conninfo_to_dict(url)
-        self.url = ""
-        self.swallows_new = False
-        self.breaks_at = b""
-        self._ways: set[asyncio.Task[None]] = set()
-        self._cut: set[asyncio.Task[None]] = set()
-
-    def cut(self) -> None:
-        """Swallow all that comes on the connections there are, from both sides."""
-        self._cut |= self._ways
-
-    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        host, port = str(self._server["host"]), int(str(self._server.get("port", 5432)))
-        if host.startswith("/"):
-            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        return await asyncio.open_connection(host, port)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        me = asyncio.current_task()
-        assert me is not None
-        try:
-            with contextlib.suppress(OSError):
-                while data := await reader.read(65_536):
-                    if self.breaks_at and self.breaks_at in data:
-                        self._cut.add(me)
-                        self.breaks_at = b""
-                    if me not in self._cut:
-                        writer.write(data)
-            if me in self._cut:
-                await anyio.sleep_forever()  # nobody hears of the end either
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await self._reach()
-        ways = {
-            asyncio.create_task(self._carry(reader, back)),
-            asyncio.create_task(self._carry(there, writer)),
-        }
-        self._ways |= ways
-        if self.swallows_new:
-            self._cut |= ways
-        await asyncio.wait(ways)
-
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Network]:
-        """Be there."""
-        async with await asyncio.start_server(self._accept, "127.0.0.1", 0) as door:
-            port = door.sockets[0].getsockname()[1]
-            self.url = make_conninfo(self._given, host="127.0.0.1", port=port)
-            yield self
-            for way in self._ways:
-                way.cancel()
-            await asyncio.wait(self._ways)
-
-
-@asynccontextmanager
-async def network(server: str) -> AsyncGenerator[Network]:
-    """The way to an empty database."""
-    with database(server) as url:
-        async with Network(url).open() as way:
-            yield way
 
 
 async def test_a_silent_server_is_not_waited_for(postgresql: str) -> None:
