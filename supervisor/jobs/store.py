@@ -343,7 +343,8 @@ class Store:
         )
 
     def _failure(self, error: SQLAlchemyError) -> StoreError:
-        reason = getattr(error, "orig", None) or error
+        # Its first line only: `/health` and `status` show it in one.
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         # What a value is refused for does not pass: whoever wrote it has to know.
         kind = StoreError if is_of_values(error) else JobStoreError
         return kind(

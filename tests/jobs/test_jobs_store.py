@@ -92,12 +92,13 @@ def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 async def test_a_server_that_is_not_there_says_so(scheme: str) -> None:
-    """An unreachable PostgreSQL is an error with its address and without its password."""
+    """An unreachable PostgreSQL is one line with its address and without its password."""
     store = Store(f"{scheme}://me:hush@127.0.0.1:1/jobs")
     with pytest.raises(StoreError) as error:
         await store.open()
     assert "me:***@127.0.0.1:1/jobs failed: " in str(error.value)
     assert "hush" not in str(error.value) + repr(store)
+    assert "\n" not in str(error.value)
 
 
 async def test_changes_that_come_together_share_a_transaction(store: Store) -> None:
