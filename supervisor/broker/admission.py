@@ -95,6 +95,8 @@ class Admission:
             raise InvalidRequest("expected model to be the name of a model, got: a key")
         if self._stops.draining:
             raise Draining("the supervisor is stopping and takes no new requests", retry_after=5.0)
+        if self._stops.long:
+            raise self._stops.error()
         waiting = self._dispatcher.scheduler.waiting(account.owner)
         if waiting >= account.traffic_class.queue:
             wait, (state, why) = self._expected(account, waiting), self._state()

@@ -7,6 +7,7 @@ sent stays counted.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ from supervisor.broker.reply import StreamedReply
 from supervisor.broker.restore import Restoration
 from supervisor.broker.settings import BrokerSettings
 from supervisor.broker.snapshot import BrokerSnapshot, Why
-from supervisor.broker.stops import Stops
+from supervisor.broker.stops import LONG, Stops
 from supervisor.broker.toll import Toll
 from supervisor.broker.verdict import Again, final_error
 from supervisor.broker.view import class_snapshot, why
@@ -106,6 +107,7 @@ class Broker:
         self._books.on_room = self._dispatcher.answered
         self._accounts = self._books.accounts
         self._stops = Stops()
+        self._patience: asyncio.TimerHandle | None = None
         self._admission = Admission(
             self._accounts,
             self._dispatcher,
@@ -386,13 +388,21 @@ class Broker:
         return self._stops.held
 
     def hold(self, reason: str) -> None:
-        """Send nothing until `let_go`, not even what was granted a moment ago; requests queue."""
+        """Send nothing until `let_go`, not even what was granted a moment ago.
+
+        Requests queue; when it lasts they are refused.
+        """
         self._stops.held = reason
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(LONG, self._give_up_held)
         self._open_or_shut()
 
     def let_go(self) -> None:
         """Send again, unless it is paused by hand."""
-        self._stops.held = ""
+        self._stops.held, self._stops.long = "", False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._open_or_shut()
 
     def _open_or_shut(self) -> None:
@@ -423,6 +433,11 @@ class Broker:
             if entry.state in _IN_QUEUE and who(entry):
                 self._dispatcher.leave(entry)
                 entry.give_up(error())
+
+    def _give_up_held(self) -> None:
+        """The lock is away for long: nobody knows for how long."""
+        self._stops.long = True
+        self._give_up_waiting(self._stops.error)
 
     def _give_up_tired(self) -> None:
         """The API still answers nobody: whoever has waited long enough for it is told."""

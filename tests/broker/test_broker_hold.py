@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from supervisor.clock import LoopClock
+from supervisor.errors import LedgerUnavailable
 from tests.broker.desk import at_work
 from tests.upstream.api import FAKE_KEY
 
@@ -15,16 +16,41 @@ async def test_nothing_goes_while_it_is_held(virtual: LoopClock) -> None:
     async with at_work(virtual) as desk:
         desk.broker.hold("the lock was lost")
         desk.start("a")
-        await anyio.sleep(5)
+        await anyio.sleep(4)
         desk.broker.resume()
-        await anyio.sleep(5)
+        await anyio.sleep(4)
         snapshot = desk.broker.snapshot()
         assert (snapshot.state, snapshot.reason) == ("halted", "the lock was lost")
         assert (desk.broker.held, desk.api.arrivals) == ("the lock was lost", [])
         desk.broker.let_go()
         await desk.until("a")
-        assert desk.api.times == [10.0]
+        assert desk.api.times == [8.0]
         assert desk.broker.snapshot().state == "open"
+
+
+async def test_nobody_waits_for_long_for_what_may_never_end(virtual: LoopClock) -> None:
+    """After a while those that wait are told, and new ones at once; afterwards all goes on."""
+    async with at_work(virtual) as desk:
+        desk.broker.hold("the lock was lost")
+        desk.start("a")
+        await anyio.sleep(6)
+        desk.broker.hold("the lock was lost again")
+        desk.start("b")
+        await desk.until("a", "b")
+        assert virtual.monotonic() == pytest.approx(10.0)
+        with pytest.raises(LedgerUnavailable, match="the lock was lost again") as told:
+            await desk.ask("c")
+        assert virtual.monotonic() == pytest.approx(10.0)
+        assert told.value.retry_after == 5.0
+        assert {type(error) for error in desk.errors.values()} == {LedgerUnavailable}
+        desk.broker.let_go()
+        await desk.ask("d")
+        desk.broker.hold("the lock was lost")
+        desk.start("e")
+        await anyio.sleep(9)
+        desk.broker.let_go()
+        await desk.until("e")
+        assert desk.api.names == ["d", "e"]
 
 
 async def test_letting_go_leaves_a_pause_by_hand(virtual: LoopClock) -> None:
