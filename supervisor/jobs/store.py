@@ -213,12 +213,14 @@ class Store:
         else:
             self._open_server()
 
-    def _open_file(self) -> None:
+    def _open_file(self, known: Files | None = None) -> None:
+        """Connect, and make what is missing; of a file that is known only its tables."""
         # Other connections are opened later, wherever the process has gone by then.
         path = Path(str(self._url.database)).absolute()
         self._url = self._url.set(database=str(path))
-        _make_file(path)
-        turn, files = Turn(), dict[Path, Inode]()
+        if known is None:
+            _make_file(path)
+        turn, files = Turn(), dict[Path, Inode](known or {})
         database = self._engine({"factory": turn.connection})
         event.listen(database, "do_connect", partial(_refuse_vanished, files))
         event.listen(database, "connect", _prepare_sqlite)
@@ -277,10 +279,13 @@ class Store:
         elif not are_there(files):
             self._rescue(old)
             path = Path(str(self._url.database))
-            expected = inode(path)
-            self._open()
-            if self._files[path] != expected:
-                # It has vanished once more, and this one is empty.
+            found = inode(path)
+            # It may vanish once more. An empty file made here in its place would be taken for
+            # somebody's copy the next time, and what is known would be given up for it.
+            if found is None:
+                raise self._vanished()
+            self._open_file({path: found})
+            if self._files[path] != found:
                 self._dispose()
                 self._database, self._files = old, files
                 raise self._vanished()

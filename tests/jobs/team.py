@@ -26,6 +26,7 @@ class Team:
 
     Attributes:
         asked: What was really asked.
+        has_asked: Something was.
         again_after: Seconds before a store that has failed is opened again.
     """
 
@@ -33,6 +34,7 @@ class Team:
         self.url = url
         self.again_after = 0.05
         self.asked: list[str] = []
+        self.has_asked = anyio.Event()
         self._handlers: dict[str, Handler] = {}
         self._concurrency: dict[str, int] = {}
 
@@ -61,6 +63,7 @@ class Team:
 
         async def call() -> JsonValue:
             self.asked.append(question)
+            self.has_asked.set()
             return f"{question}!"
 
         return await run.record(question, call)

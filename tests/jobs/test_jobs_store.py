@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 import sqlalchemy as sa
-from structlog.testing import capture_logs
 
 from supervisor.errors import JobStoreError, StoreError, UnknownJob
 from supervisor.jobs import JobRun, JobStatus, table
 from supervisor.jobs.store import Store
 from supervisor.messages import Cost, JsonValue
 from tests.jobs.team import Team
+from tests.waiting import heard
 
 
 @pytest.fixture
@@ -208,12 +208,6 @@ def _drop(connection: sa.Connection, column: str) -> None:
     connection.execute(sa.text(f"ALTER TABLE {table.jobs.name} DROP COLUMN {column}"))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when something is so; nobody tells."""
-    while not condition():  # noqa: ASYNC110
-        await anyio.sleep(0.01)
-
-
 async def test_a_store_whose_files_vanish_is_written_anew(sqlite_team: Team, sqlite: Path) -> None:
     """Nothing that was accepted or recorded is lost by `rm -rf data`, and no job fails of it."""
     go_on = anyio.Event()
@@ -225,17 +219,17 @@ async def test_a_store_whose_files_vanish_is_written_anew(sqlite_team: Team, sql
 
     sqlite_team.add("work", handle)
     sqlite_team.add("echo")
-    with capture_logs() as events:
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             done = await jobs.submit("echo", "before")
             await jobs.wait(done.id)
             running = await jobs.submit("work", 1)
-            await until(lambda: bool(sqlite_team.asked))
+            await sqlite_team.has_asked.wait()
             shutil.rmtree(sqlite.parent)
             # It would be lost by a kill: it is not accepted.
             with pytest.raises(JobStoreError, match="removed or replaced"):
                 await jobs.submit("absent", "at once")
-            await until(lambda: "jobs.store_rescued" in [event["event"] for event in events])
+            await events.until("jobs.store_rescued")
             later = await jobs.submit("absent", "after")
             go_on.set()
             assert (await jobs.wait(running.id)).result == "a!"
@@ -250,14 +244,14 @@ async def test_another_file_in_its_place_is_left_alone(
 ) -> None:
     """Whoever puts a copy there while jobs run means it."""
     sqlite_team.add("echo")
-    with capture_logs() as events:
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             await jobs.submit("absent", 1)
             copy = sqlite.with_name("copy")
             shutil.copy(empty_database, copy)
             copy.replace(sqlite)
-            await until(lambda: "jobs.store_replaced" in [event["event"] for event in events])
-            await until(lambda: not jobs.snapshot().trouble)
+            await events.until("jobs.store_replaced")
+            await events.until("jobs.started", 2)
             assert await jobs.list() == []
             assert (await jobs.wait((await jobs.submit("echo", 2)).id)).result == 2
 
@@ -267,18 +261,13 @@ async def test_files_that_vanish_again_and_again_come_back_at_once(
 ) -> None:
     """What is only open would be gone with a kill: however often the store has failed before."""
     sqlite_team.again_after = 0.2
-    with capture_logs() as events:
-
-        def rescues() -> int:
-            return sum(one["event"] == "jobs.store_rescued" for one in events)
-
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             job = await jobs.submit("absent", 1)
             for number in range(3):
                 # Moved away as a whole: to remove it piece by piece would meet what comes back.
                 sqlite.parent.rename(sqlite.parents[1] / f"gone{number}")
-                while rescues() <= number:  # noqa: ASYNC110 - nobody tells
-                    await anyio.sleep(0.01)
+                await events.until("jobs.store_rescued", number + 1)
             assert (await jobs.get(job.id)).status is JobStatus.QUEUED
 
 
@@ -287,13 +276,16 @@ async def test_files_that_cannot_be_written_anew_are_kept_open(
 ) -> None:
     """Nothing is given up as long as the process lives: it is tried again."""
     sqlite_team.again_after = 0.05
-    with capture_logs():
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             job = await jobs.submit("absent", 1)
             shutil.rmtree(sqlite.parent)
             sqlite.parent.touch()
-            await until(lambda: "cannot be written anew" in jobs.snapshot().trouble)
+            # First that they have vanished, and then that.
+            await events.until("jobs.store_failed", 2)
+            assert "cannot be written anew" in jobs.snapshot().trouble
             assert (await jobs.get(job.id)).status is JobStatus.QUEUED
             sqlite.parent.unlink()
-            await until(lambda: not jobs.snapshot().trouble)
+            await events.until("jobs.started", 2)
+            assert not jobs.snapshot().trouble
             assert (await jobs.get(job.id)).status is JobStatus.QUEUED
