@@ -133,6 +133,9 @@ class Dispatcher:
             self.fail(error)
         finally:
             self._slots.return_unused(role, wanted - len(claimed))
+            if urgent and self._slots.room(role):
+                # A slot came free meanwhile. Nobody was told: those taken here hid it.
+                self.look_at(role)
         return claimed
 
     async def _woken(self) -> None:
