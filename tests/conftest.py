@@ -89,6 +89,19 @@ def postgresql_database(_common_database: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def delivered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that were interrupted go on at once after a start.
+
+    DBOS looks once a second at the queue that it puts them into, and has no setting for that.
+    """
+    from dbos._queue import Queue  # noqa: PLC0415 - half a second that few tests need
+
+    defaults = Queue.__init__.__kwdefaults__ or {}
+    assert "polling_interval_sec" in defaults
+    monkeypatch.setitem(defaults, "polling_interval_sec", 0.01)
+
+
+@pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """asyncio; in virtual time for a test that takes the `virtual` fixture.
 

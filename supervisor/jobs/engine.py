@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import anyio.from_thread
 import anyio.to_thread
 import structlog
 
@@ -71,11 +72,7 @@ class Engine:
             StoreError: The database cannot be used, or jobs run in this process already.
         """
         self._stopping = False
-        self._launched = launched = await anyio.to_thread.run_sync(self._launch, database)
-        # DBOS runs workflows on the loop that it finds running where it is launched. There was
-        # none, because launching blocks; so it looks again, a second before it delivers anything.
-        loops = launched.instance._background_event_loop  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        loops.set_main_loop()
+        self._launched = await anyio.to_thread.run_sync(self._launch, database)
 
     async def stop(self, *, patience: float) -> None:
         """Wait for the bodies, which the caller has interrupted, and destroy DBOS.
@@ -152,6 +149,10 @@ class Engine:
         try:
             instance = DBOS(config=_config(database))
             workflow = DBOS.workflow(name="run_job", max_recovery_attempts=None)(run_job)
+            # DBOS runs workflows on the loop that it finds running where it is launched. There is
+            # none on this thread; and from then on it delivers, whatever keeps our loop busy.
+            loops = instance._background_event_loop  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            anyio.from_thread.run_sync(loops.set_main_loop)
             DBOS.launch()
         except Exception as error:
             self._destroy(DBOS)

@@ -27,6 +27,11 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _delivered_at_once(delivered_at_once: None) -> None:
+    """No restart waits for a second."""
+
+
 @pytest.fixture
 def new_sqlite(tmp_path: Path) -> Path:
     """A SQLite file that is not there yet."""

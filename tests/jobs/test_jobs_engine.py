@@ -15,6 +15,8 @@ from sqlite3 import connect
 import anyio
 import anyio.to_thread
 import pytest
+from dbos import DBOS
+from dbos._event_loop import BackgroundEventLoop
 from structlog.testing import capture_logs
 
 from supervisor.clock import SystemClock
@@ -23,6 +25,7 @@ from supervisor.jobs import JobRun, Jobs, JobStatus
 from supervisor.jobs.engine import Engine
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
+from tests.waiting import heard
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,6 +82,43 @@ async def test_it_runs_on_our_loop_and_leaves_nothing_behind(sqlite_team: Team) 
         if not thread.name.startswith("AnyIO"):
             await anyio.to_thread.run_sync(thread.join, 5)
             assert not thread.is_alive(), thread.name
+
+
+async def test_what_is_delivered_during_a_start_runs_on_our_loop(
+    sqlite_team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long our loop takes to hear that the engine runs: handlers are on no other one."""
+    loops: list[object] = []
+    begun = anyio.Event()
+
+    async def handle(run: JobRun) -> JsonValue:
+        loops.append(asyncio.get_running_loop())
+        if run.number == 1:
+            begun.set()
+            await anyio.sleep_forever()
+        return None
+
+    sqlite_team.add("work", handle)
+    async with sqlite_team.at_work() as jobs:
+        job = await jobs.submit("work", 1)
+        await begun.wait()
+
+    launch, choose, chosen = DBOS.launch, BackgroundEventLoop.target_loop, threading.Event()
+
+    def launch_and_linger() -> None:
+        launch()
+        chosen.wait(5)
+
+    def choose_and_tell(loops: BackgroundEventLoop) -> asyncio.AbstractEventLoop | None:
+        loop = choose(loops)
+        chosen.set()
+        return loop
+
+    monkeypatch.setattr(DBOS, "launch", launch_and_linger)
+    monkeypatch.setattr(BackgroundEventLoop, "target_loop", choose_and_tell)
+    async with sqlite_team.at_work() as jobs:
+        await jobs.wait(job.id)
+    assert loops == [asyncio.get_running_loop()] * 2
 
 
 async def test_the_loop_gets_its_threads_back(sqlite_team: Team) -> None:
@@ -175,32 +215,25 @@ async def rename(sqlite: Path, table: str, name: str) -> None:
     await anyio.to_thread.run_sync(execute)
 
 
-async def failed(jobs: Jobs) -> None:
-    """Return when the jobs' store has failed, and say so."""
-    while not jobs.snapshot().trouble:  # noqa: ASYNC110 - nobody tells
-        await anyio.sleep(0.01)
-
-
 @pytest.mark.parametrize("table", ["workflow_status", "supervisor_jobs"])
 async def test_a_job_that_cannot_be_begun_stays_promised(
     sqlite_team: Team, sqlite: Path, table: str
 ) -> None:
     """When the store or the engine fails, jobs wait until it can be used, and nothing ends."""
     sqlite_team.add("echo")
-    with capture_logs() as events:
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             jobs.set_roles({})
             job = await jobs.submit("echo", {"a": "hush"})
             await rename(sqlite, table, "away")
             jobs.set_roles({"echo": 4})
-            await failed(jobs)
+            await events.until("jobs.store_failed")
             trouble = jobs.snapshot().trouble
             await rename(sqlite, "away", table)
             assert (await jobs.wait(job.id)).result == {"a": "hush"}
             assert not jobs.snapshot().trouble
     assert table in trouble
-    assert "hush" not in str(events)
-    assert "jobs.store_failed" in [event["event"] for event in events]
+    assert "hush" not in str(events.events)
 
 
 @pytest.mark.slow
@@ -215,39 +248,49 @@ async def test_a_job_whose_end_is_lost_stays_promised(sqlite_team: Team, sqlite:
         return answer
 
     sqlite_team.add("work", handle)
-    with capture_logs() as events:
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             job = await jobs.submit("work", 1)
-            await failed(jobs)
+            await events.until("jobs.store_failed")
             assert f"job {job.id} could not go on: JobStoreError: " in jobs.snapshot().trouble
             broken = False
             await rename(sqlite, "away", "supervisor_jobs")
             ended = await jobs.wait(job.id)
-    assert "jobs.run_failed" in [event["event"] for event in events]
+    assert "jobs.run_failed" in events.names
     assert (ended.status, ended.result, ended.runs) == (JobStatus.DONE, "a!", 2)
     assert sqlite_team.asked == ["a"]
 
 
+@pytest.mark.parametrize("catches", [False, True], ids=["lets it pass", "catches everything"])
 async def test_an_answer_that_cannot_be_written_down_is_not_the_roles_fault(
-    sqlite_team: Team, sqlite: Path
+    sqlite_team: Team, sqlite: Path, *, catches: bool
 ) -> None:
-    """When recording fails the job is not failed, no crash is counted, and nothing asked again."""
+    """When recording fails the job runs again, asks nothing again, and no crash is counted.
+
+    One that catches everything would else be done with what it makes of a full disk.
+    """
 
     async def handle(run: JobRun) -> JsonValue:
         if run.number == 1:
             await rename(sqlite, "operation_outputs", "away")
-        return await sqlite_team.ask(run, "a")
+        try:
+            return await sqlite_team.ask(run, "a")
+        except Exception:
+            if catches:
+                return "fallback"
+            raise
 
     sqlite_team.add("work", handle)
-    with capture_logs() as events:
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             job = await jobs.submit("work", 1)
-            await failed(jobs)
+            await events.until("jobs.store_failed")
             assert "no such table: " in jobs.snapshot().trouble
             await rename(sqlite, "away", "operation_outputs")
             ended = await jobs.wait(job.id)
-    assert "jobs.job_crashed" not in [event["event"] for event in events]
-    assert (ended.status, ended.runs, ended.detail) == (JobStatus.DONE, 2, None)
+    assert "jobs.job_crashed" not in events.names
+    assert (ended.status, ended.result, ended.runs) == (JobStatus.DONE, "a!", 2)
+    assert ended.detail is None
     assert sqlite_team.asked == ["a"]
 
 
@@ -266,38 +309,15 @@ async def test_a_store_that_a_handler_finds_failed_is_not_its_fault(sqlite_team:
     assert (ended.status, ended.result, ended.detail) == (JobStatus.DONE, "done", None)
 
 
-async def test_a_handler_that_goes_on_without_its_answer_is_run_again(
-    sqlite_team: Team, sqlite: Path
-) -> None:
-    """One that catches everything would else be done with what it makes of a full disk."""
-
-    async def handle(run: JobRun) -> JsonValue:
-        if run.number == 1:
-            await rename(sqlite, "operation_outputs", "away")
-        try:
-            return await sqlite_team.ask(run, "a")
-        except Exception:
-            return "fallback"
-
-    sqlite_team.add("work", handle)
-    with capture_logs():
-        async with sqlite_team.at_work() as jobs:
-            job = await jobs.submit("work", 1)
-            await failed(jobs)
-            await rename(sqlite, "away", "operation_outputs")
-            assert (await jobs.wait(job.id)).result == "a!"
-    assert sqlite_team.asked == ["a"]
-
-
 async def test_a_store_that_has_failed_can_be_read(sqlite_team: Team, sqlite: Path) -> None:
     """While jobs wait for the engine's tables, one can be looked up, handed in and cancelled."""
     sqlite_team.add("echo")
     sqlite_team.again_after = 20.0
-    with capture_logs():
+    with heard() as events:
         async with sqlite_team.at_work() as jobs:
             await rename(sqlite, "workflow_status", "away")
             first = await jobs.submit("echo", 1)
-            await failed(jobs)
+            await events.until("jobs.store_failed")
             second = await jobs.submit("echo", 2)
             assert "no job runs until the store can be used again" in await jobs.why(second)
             assert (await jobs.get(first.id)).status is JobStatus.QUEUED

@@ -18,10 +18,12 @@ import pytest
 
 from supervisor.errors import Draining
 from supervisor.jobs import JobRun, JobStatus
+from supervisor.jobs.runner import Runner
 from supervisor.messages import JsonValue
 from tests.forks import ROOT, Order, run
 from tests.jobs import killable
 from tests.jobs.team import Team
+from tests.waiting import until
 
 
 class Interrupted:
@@ -115,8 +117,31 @@ async def test_crashes_are_counted_over_restarts(team: Team) -> None:
     assert "crash 3 times, the last time with ValueError: run 4" in ended.error
 
 
+class Held:
+    """Workflows that the engine delivers, and that begin when they are let go.
+
+    Attributes:
+        let_go: They may begin.
+        outcomes: What those came to that have returned.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go = anyio.Event()
+        self.outcomes: list[str] = []
+        carry_out = Runner.carry_out
+
+        async def wait_and_carry_out(runner: Runner, workflow_id: str) -> str:
+            await self.let_go.wait()
+            self.outcomes.append(await carry_out(runner, workflow_id))
+            return self.outcomes[-1]
+
+        monkeypatch.setattr(Runner, "carry_out", wait_and_carry_out)
+
+
 @pytest.mark.slow
-async def test_a_workflow_that_is_out_of_date_does_nothing(team: Team) -> None:
+async def test_a_workflow_that_is_out_of_date_does_nothing(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the engine delivers again runs only if its job still waits for just that."""
     interrupted = Interrupted(team)
     team.add("work", interrupted.handle)
@@ -126,14 +151,15 @@ async def test_a_workflow_that_is_out_of_date_does_nothing(team: Team) -> None:
             await reached.wait()
     interrupted.restarted = True
     team.dismiss()
+    held = Held(monkeypatch)
     cancelled, retried, deleted, waiting = ids
     await team.change("DELETE FROM supervisor_jobs WHERE id = :id", id=deleted)
     async with team.at_work() as jobs:
         for job_id in (cancelled, retried):
             await jobs.cancel(job_id)
         await jobs.retry(retried)
-        # The engine delivers what it had pending about a second after its start.
-        await anyio.sleep(1.3)
+        held.let_go.set()
+        await until(lambda: held.outcomes == ["superseded"] * 3)
         jobs.set_roles({"work": 4})
         ended = [await jobs.wait(job_id) for job_id in (cancelled, retried, waiting)]
     assert [job.status.value for job in ended] == ["cancelled", "done", "done"]
@@ -143,7 +169,9 @@ async def test_a_workflow_that_is_out_of_date_does_nothing(team: Team) -> None:
 
 
 @pytest.mark.slow
-async def test_a_job_can_be_cancelled_before_it_is_delivered_again(team: Team) -> None:
+async def test_a_job_can_be_cancelled_before_it_is_delivered_again(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job that has its slot again, but not its workflow, is cancelled like any other."""
     interrupted = Interrupted(team)
     team.add("work", interrupted.handle, concurrency=1)
@@ -151,10 +179,12 @@ async def test_a_job_can_be_cancelled_before_it_is_delivered_again(team: Team) -
         job = await jobs.submit("work", 0)
         await interrupted.reached[0].wait()
     interrupted.restarted = True
+    held = Held(monkeypatch)
     async with team.at_work() as jobs:
         while (await jobs.get(job.id)).status is JobStatus.QUEUED:
             await anyio.lowlevel.checkpoint()
         await jobs.cancel(job.id)
+        held.let_go.set()
         following = await jobs.wait((await jobs.submit("work", 1)).id)
         ended = await jobs.get(job.id)
     assert (ended.status, following.status) == (JobStatus.CANCELLED, JobStatus.DONE)

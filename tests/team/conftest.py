@@ -113,8 +113,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """An empty house."""
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delivered_at_once: None) -> House:
+    """An empty house, in which no restart waits for a second."""
     monkeypatch.chdir(tmp_path)
     roles = tmp_path / "roles"
     roles.mkdir(mode=0o755)
