@@ -17,6 +17,7 @@ PATIENCE = 10.0
 """Seconds of the loop's time: what has not come by then does not come."""
 _TURNS = 100
 _LOOK = 0.002
+_NOTICE = 0.3
 
 
 async def until(is_so: Callable[[], object], *, patience: float = PATIENCE) -> None:
@@ -38,6 +39,26 @@ async def until(is_so: Callable[[], object], *, patience: float = PATIENCE) -> N
             looks += 1
             await (lowlevel.checkpoint() if looks < _TURNS else anyio.sleep(_LOOK))
     assert not scope.cancelled_caught, f"not so in {patience:g} s: {_source(is_so)}"
+
+
+async def until_noticed(do: Callable[[], object], is_so: Callable[[], object]) -> None:
+    """Do something again and again until it has had its effect.
+
+    Whoever watches files does not tell when it has begun: the first times may be before that.
+
+    Args:
+        do: What is to be noticed.
+        is_so: Whether it was.
+
+    Raises:
+        AssertionError: It never was.
+    """
+    with anyio.move_on_after(PATIENCE) as scope:
+        while not await _found(is_so):
+            do()
+            with anyio.move_on_after(_NOTICE):
+                await until(is_so)
+    assert not scope.cancelled_caught, f"not noticed in {PATIENCE:g} s: {_source(is_so)}"
 
 
 async def _found(is_so: Callable[[], object]) -> object:

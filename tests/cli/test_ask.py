@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tests.cli.commands import command
+from tests.waiting import until
 from tests.web.house import (
     Events,
     House,
@@ -20,7 +21,6 @@ from tests.web.house import (
     open_house,
     served,
     settings_of,
-    until,
     waiting,
 )
 

@@ -15,6 +15,7 @@ import pytest
 from supervisor.jobs.job import JobStatus
 from supervisor.messages import JsonValue
 from tests.cli.commands import Result, command
+from tests.waiting import until
 from tests.web.house import (
     ANSWER,
     CHAT,
@@ -26,7 +27,6 @@ from tests.web.house import (
     open_house,
     served,
     settings_of,
-    until,
     waiting,
 )
 

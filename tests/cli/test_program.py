@@ -28,7 +28,8 @@ from supervisor.errors import (
     SupervisorError,
     UnknownRole,
 )
-from tests.web.house import KEY, beside, open_house, served, until
+from tests.waiting import until
+from tests.web.house import KEY, beside, open_house, served
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (

@@ -15,7 +15,8 @@ from supervisor.messages import JsonValue
 from tests.cli.commands import Result, command
 from tests.cli.test_sarif import finding, valid
 from tests.cli.test_sarif import review as a_review
-from tests.web.house import House, beside, ended, open_house, served, until
+from tests.waiting import until
+from tests.web.house import House, beside, ended, open_house, served
 
 pytestmark = pytest.mark.anyio
 Capture = pytest.CaptureFixture[str]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
-from anyio import lowlevel
+import watchfiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.clock import SystemClock
 from supervisor.errors import JobFailed, StoreError
 from supervisor.memory.memory import Memory
+from tests.waiting import until, until_noticed
 
 
 @pytest.fixture
@@ -182,41 +186,45 @@ async def test_a_watched_folder_is_kept_up_to_date(tmp_path: Path, folder: Path)
     memory = Memory(tmp_path / "m.sqlite", clock=SystemClock(), folders=[folder])
     async with anyio.create_task_group() as tasks:
         await tasks.start(memory.run)
-        with anyio.fail_after(15):
-            while not await found(memory, "wheel"):
-                await lowlevel.checkpoint()
-            number = 0
-            while not await found(memory, "telegram"):
-                # Again and again: the watcher may not have been at its place for the first time.
-                await anyio.Path(folder, "late.txt").write_text(f"a telegram {number}")
-                number += 1
-                await anyio.sleep(0.05)
+        await until(lambda: found(memory, "wheel"))
+        late, numbers = folder / "late.txt", count()
+        await until_noticed(
+            lambda: late.write_text(f"a telegram {next(numbers)}"),
+            lambda: found(memory, "telegram"),
+        )
         tasks.cancel_scope.cancel()
 
 
 @pytest.mark.slow
 async def test_a_missing_folder_and_its_own_file_disturb_nothing(
-    tmp_path: Path, folder: Path
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configured folder that is not there is no crash; our own writing is no change."""
     folders = [tmp_path / "nowhere", folder]
     memory = Memory(folder / "data" / "memory.sqlite", clock=SystemClock(), folders=folders)
+    watch, news = watchfiles.watch, dict[str, bool]()
+
+    def judged(
+        *places: Path, watch_filter: Callable[[watchfiles.Change, str], bool], **more: Any
+    ) -> Iterator[object]:
+        def judge(change: watchfiles.Change, path: str) -> bool:
+            news[path] = watch_filter(change, path)
+            return news[path]
+
+        return watch(*places, watch_filter=judge, **more)
+
+    async def are_own_writings_judged() -> bool:
+        # Reading opens the file, and writes beside it.
+        await found(memory, "wheel")
+        return any("memory.sqlite" in path for path in news)
+
+    monkeypatch.setattr(watchfiles, "watch", judged)
     async with anyio.create_task_group() as tasks:
         await tasks.start(memory.run)
-        with anyio.fail_after(15):
-            # Found as soon as it is read, a source when all of it is.
-            while not (await found(memory, "wheel") and await memory.sources()):
-                await lowlevel.checkpoint()
-        (before,) = await memory.sources()
-        # Nothing is to happen: for longer than the half second in which changes are collected.
-        with anyio.move_on_after(0.8):
-            while True:
-                # Reading opens the file, and writes beside it; nothing must come of that.
-                await found(memory, "wheel")
-                await anyio.sleep(0.01)
-        (after,) = await memory.sources()
-        assert after.updated == before.updated
+        await until(memory.sources)
+        await until(are_own_writings_judged)
         tasks.cancel_scope.cancel()
+    assert not any(news.values()), news
 
 
 NAMES = st.sampled_from(["a.py", "b.md", "c.txt", "d/e.py"])

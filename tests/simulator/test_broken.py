@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.test_simulator_server import BODY, raw, streamed, until
+from tests.simulator.test_simulator_server import BODY, raw, streamed
+from tests.waiting import until
 
 ENDPOINTS: dict[str, dict[str, Any]] = {
     "/chat/completions": BODY,

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from anyio import lowlevel
 
 from supervisor.errors import ConfigError
 from supervisor.simulator.server import Served, serve
 from supervisor.simulator.settings import Settings
 from tests.simulator.bench import KEY
+from tests.waiting import until
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 BODY = {"model": "grok-4.7", "messages": HELLO}
@@ -219,10 +219,3 @@ async def test_as_a_program_it_ends_with_a_report(number: signal.Signals) -> Non
     assert process.returncode == 0
     # Where nobody configured logging, structlog writes to stdout, too.
     assert json.loads(out[out.index(b"{") :])["attempts"] == 1
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that the server does in the same loop."""
-    with anyio.fail_after(5):
-        while not condition():
-            await lowlevel.checkpoint()

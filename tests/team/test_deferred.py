@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import anyio.lowlevel
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from supervisor.jobs import JobStatus
 from supervisor.messages import Cost
 from tests.team.conftest import Api, House
+from tests.waiting import heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -81,12 +79,6 @@ class Deferring(Api):
         return httpx.Response(200, json={"request_id": name})
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    while not condition():
-        await anyio.lowlevel.checkpoint()
-
-
 def deferred(house: House) -> list[bool]:
     """Which of the questions that came were to be answered later."""
     return [body.get("deferred", False) is True for body in house.api.asked]
@@ -128,10 +120,10 @@ async def test_a_restart_fetches_what_was_promised(house: House) -> None:
     house.write("echo", ECHO)
     house.api = api = Deferring()
     house.settings = ("roles.echo.deferred=true",)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with house.open() as team:
             job = await team.submit("echo", "question")
-            await until(lambda: any(log["event"] == "broker.answer_deferred" for log in logs))
+            await logs.until("broker.answer_deferred")
     assert (len(api.asked), api.looks) == (1, [])
     house.settings = ()
     async with house.open() as team:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio.lowlevel
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from supervisor.jobs import JobStatus
 from tests.team.conftest import Api, House
 from tests.team.test_team import ECHO, STREAMING
+from tests.waiting import heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -47,12 +45,6 @@ def refusing(house: House) -> Refusing:
     return api
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    while not condition():
-        await anyio.lowlevel.checkpoint()
-
-
 @pytest.mark.parametrize("role", ["echo", "streaming"])
 async def test_jobs_wait_while_the_key_is_refused(
     house: House, refusing: Refusing, role: str
@@ -60,10 +52,10 @@ async def test_jobs_wait_while_the_key_is_refused(
     """Neither those that run nor those in the queue fail; `resume` lets all of them go on."""
     house.write("echo", ECHO)
     house.write("streaming", STREAMING)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with house.open() as team:
             jobs = [await team.submit(role, f"question {number}") for number in range(6)]
-            await until(lambda: sum(log["event"] == "team.job_waits_for_key" for log in logs) == 4)
+            await logs.until("team.job_waits_for_key", 4)
             before = [(await team.jobs.get(job.id)).status.value for job in jobs]
             sent = refusing.arrivals
             refusing.refusal = None
@@ -80,10 +72,10 @@ async def test_a_job_that_waits_for_the_key_can_be_cancelled(
 ) -> None:
     """Nobody has to mend the key to get rid of a job."""
     house.write("echo", ECHO)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with house.open() as team:
             job = await team.submit("echo", "question")
-            await until(lambda: any(log["event"] == "team.job_waits_for_key" for log in logs))
+            await logs.until("team.job_waits_for_key")
             await team.jobs.cancel(job.id)
             assert (await team.jobs.wait(job.id)).status is JobStatus.CANCELLED
     assert refusing.arrivals == 1
@@ -92,10 +84,10 @@ async def test_a_job_that_waits_for_the_key_can_be_cancelled(
 async def test_a_stop_does_not_wait_for_the_key(house: House, refusing: Refusing) -> None:
     """A job that waits goes on after the next start, with the key it has then."""
     house.write("echo", ECHO)
-    with capture_logs() as logs:
+    with heard() as logs:
         async with house.open() as team:
             job = await team.submit("echo", "question")
-            await until(lambda: any(log["event"] == "team.job_waits_for_key" for log in logs))
+            await logs.until("team.job_waits_for_key")
     refusing.refusal = None
     async with house.open() as team:
         ended = await team.jobs.wait(job.id)

@@ -20,7 +20,8 @@ from supervisor.terminal.door import Door
 from supervisor.terminal.house import House as Way
 from supervisor.terminal.session import Session
 from supervisor.terminal.sessions import Sessions
-from tests.web.house import House, served, until
+from tests.waiting import until
+from tests.web.house import House, served
 
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 CTRL_C, CTRL_D, ESC, ENTER = "\x03", "\x04", "\x1b", "\r"

@@ -212,11 +212,3 @@ async def sit_down(
         term_type="xterm", term_size=(columns, 24), **options
     )
     return Terminal(process)
-
-
-async def until(true: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    with anyio.fail_after(5):
-        # Nobody tells us.
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)

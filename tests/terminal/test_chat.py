@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from tests.terminal.glass import CTRL_C, CTRL_D, ENTER, ESC, talking
-from tests.web.house import Events, House, chunk, open_house, streamed, until, waiting
+from tests.waiting import until
+from tests.web.house import Events, House, chunk, open_house, streamed, waiting
 
 pytestmark = pytest.mark.anyio
 DONE = b"data: [DONE]\n\n"

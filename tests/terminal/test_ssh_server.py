@@ -30,7 +30,8 @@ from supervisor.terminal.ssh_connection import (
 from supervisor.terminal.ssh_keys import Permit
 from supervisor.terminal.ssh_server import serve_ssh
 from supervisor.terminal.ssh_session import SshSession
-from tests.terminal.ssh import QUEUE, Shelf, Talk, line_of, make_key, say, serving, sit_down, until
+from tests.terminal.ssh import QUEUE, Shelf, Talk, line_of, make_key, say, serving, sit_down
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

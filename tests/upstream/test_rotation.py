@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,6 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from anyio.lowlevel import checkpoint
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -24,6 +23,7 @@ from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.reload import Reload, Result
 from supervisor.upstream.rotation import AGAIN, InUse, Rotation, ask_free_endpoint
 from tests.upstream.api import BAD_KEY, BROKEN, CUT, Answer, ScriptedApi, completion
+from tests.waiting import heard, until, until_noticed
 
 pytestmark = pytest.mark.anyio
 
@@ -72,13 +72,6 @@ class Bench:
     def asked_with(self) -> list[str]:
         """The headers by which the API was asked."""
         return [one.request.headers["authorization"] for one in self.api.arrivals]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Let the loop turn until something is so."""
-        with anyio.fail_after(5):
-            # Threads are among what is waited for: no event of this loop tells of them all.
-            while not condition():  # noqa: ASYNC110
-                await anyio.sleep(0.001)
 
 
 class Hints:
@@ -277,7 +270,7 @@ async def test_a_change_during_a_reload_is_seen(tmp_path: Path) -> None:
     third, found = NEW.replace("new", "xyz"), list[Reload]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.rotation.reload, "first")
-        await one.until(lambda: one.asked_with)
+        await until(lambda: one.asked_with)
         one.write(third)
         found.append(await one.rotation.reload("second"))
     assert (found[0].result, found[0].cause) == (Result.ROTATED, "second")
@@ -288,8 +281,10 @@ async def test_a_reload_that_is_given_up_does_not_count(tmp_path: Path) -> None:
     """When whoever asked goes away in the middle, the next one looks again."""
     one = await bench(tmp_path, Answer(body=b"{}", after=60.0), MODELS)
     one.write(NEW)
-    with anyio.move_on_after(0.02):
-        await one.rotation.reload("impatient")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.rotation.reload, "impatient")
+        await until(lambda: one.asked_with)
+        tasks.cancel_scope.cancel()
     assert (await one.rotation.reload("again")).result is Result.ROTATED
 
 
@@ -317,7 +312,7 @@ async def test_a_file_that_changed_before_the_start(tmp_path: Path) -> None:
     one = await bench(tmp_path)
     one.write(NEW)
     async with at_work(one):
-        await one.until(lambda: one.changed)
+        await until(lambda: one.changed)
 
 
 async def test_a_call_before_the_start_is_kept(tmp_path: Path) -> None:
@@ -325,7 +320,7 @@ async def test_a_call_before_the_start_is_kept(tmp_path: Path) -> None:
     one = await bench(tmp_path)
     one.rotation.call("SIGHUP")
     async with at_work(one):
-        await one.until(lambda: one.rotation.snapshot().last)
+        await until(lambda: one.rotation.snapshot().last)
     last = one.rotation.snapshot().last
     assert last is not None
     assert last.cause == "SIGHUP"
@@ -360,10 +355,10 @@ async def test_watching_may_fail(tmp_path: Path) -> None:
         on_change=lambda: None,
         hints=hints,
     )
-    with capture_logs() as logs:
+    with heard() as logs:
         async with anyio.create_task_group() as tasks:
             await tasks.start(rotation.run)
-            await one.until(lambda: any(log["event"] == "keys.watch_failed" for log in logs))
+            await logs.until("keys.watch_failed")
             tasks.cancel_scope.cancel()
 
 
@@ -404,12 +399,7 @@ async def test_real_file_events(tmp_path: Path, how: str) -> None:
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(rotation.run)
-        with anyio.fail_after(10):
-            while not one.changed:
-                # Again and again: the watcher may not have been at its place for the first time.
-                change()
-                with anyio.move_on_after(0.3):
-                    await one.until(lambda: one.changed)
+        await until_noticed(change, lambda: one.changed)
         tasks.cancel_scope.cancel()
     assert one.key.fingerprint == fingerprint(SecretStr(NEW))
 
@@ -442,12 +432,10 @@ async def test_requests_under_way_end_with_the_old_key() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask, "before")
-        while not sent:
-            await checkpoint()
+        await until(lambda: sent)
         key.change(SecretStr(NEW))
         tasks.start_soon(ask, "after")
-        while len(sent) < 2:
-            await checkpoint()
+        await until(lambda: len(sent) == 2)
         gate.set()
     assert sent == [f"Bearer {OLD}", f"Bearer {NEW}"]
     assert [outcome.failure for outcome in outcomes] == [None, None]

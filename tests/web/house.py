@@ -22,7 +22,6 @@ import anyio
 import anyio.to_thread
 import httpx
 import orjson
-from anyio import lowlevel
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -46,6 +45,7 @@ from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
 from supervisor.web.presence import Presence
 from supervisor.web.server import serve
+from tests.waiting import until
 
 KEY = "xai-test-not-a-real-key"
 BASE = "http://127.0.0.1:8420"
@@ -480,13 +480,6 @@ async def beside(work: Callable[[], Coroutine[Any, Any, object]]) -> AsyncGenera
         tasks.start_soon(work)
         yield
         tasks.cancel_scope.cancel()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
-    with anyio.fail_after(5):
-        while not condition():
-            await lowlevel.checkpoint()
 
 
 async def ended(found: list[Ended]) -> Ended:

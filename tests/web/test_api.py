@@ -20,7 +20,8 @@ from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
 from supervisor.web.identity import Doorkeeper
 from supervisor.web.models import FRESH, Models
-from tests.web.house import CHAT, QUESTION, beside, ended, open_house, paper_role, until, waiting
+from tests.waiting import until
+from tests.web.house import CHAT, QUESTION, beside, ended, open_house, paper_role, waiting
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ from functools import partial
 import orjson
 import pytest
 
+from tests.waiting import until
 from tests.web.house import (
     ANSWER,
     CHAT,
@@ -17,7 +18,6 @@ from tests.web.house import (
     beside,
     open_house,
     settings_of,
-    until,
     waiting,
 )
 

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from supervisor.messages import TrafficClass
-from tests.web.house import CHAT, QUESTION, beside, open_house, paper_role, until, waiting
+from tests.waiting import until
+from tests.web.house import CHAT, QUESTION, beside, open_house, paper_role, waiting
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ import anyio
 import httpx
 import pytest
 
-from tests.web.house import House, open_house, served, until
+from tests.waiting import until
+from tests.web.house import House, open_house, served
 
 Event = tuple[str, dict[str, Any]]
 

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from supervisor.errors import ConfigError
 from supervisor.web.server import serve
+from tests.waiting import until
 from tests.web.house import (
     CHAT,
     EVENTS,
@@ -29,7 +30,6 @@ from tests.web.house import (
     open_house,
     served,
     settings_of,
-    until,
     waiting,
 )
 
