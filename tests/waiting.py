@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 import anyio
 from anyio import lowlevel
@@ -18,6 +20,10 @@ PATIENCE = 10.0
 _TURNS = 100
 _LOOK = 0.002
 _NOTICE = 0.3
+_LONG = 30.0
+"""Seconds: other processes start, and a loaded machine lets them wait."""
+_MOMENT = 0.02
+T = TypeVar("T")
 
 
 async def until(is_so: Callable[[], object], *, patience: float = PATIENCE) -> None:
@@ -39,6 +45,31 @@ async def until(is_so: Callable[[], object], *, patience: float = PATIENCE) -> N
             looks += 1
             await (lowlevel.checkpoint() if looks < _TURNS else anyio.sleep(_LOOK))
     assert not scope.cancelled_caught, f"not so in {patience:g} s: {_source(is_so)}"
+
+
+def seen(found: Callable[[], T], awaited: str, *, pause: Callable[[], object] | None = None) -> T:
+    """Look at another process or a server until there is something to see.
+
+    Args:
+        found: The look; it is work for the other, too, who is let work in between.
+        awaited: What is looked for, in words.
+        pause: Waits a moment.
+
+    Returns:
+        The first thing seen that is true.
+
+    Raises:
+        AssertionError: It never came.
+    """
+    end = time.perf_counter() + _LONG
+    while not (one := found()):
+        assert time.perf_counter() < end, f"not seen in {_LONG:g} s: {awaited}"
+        (pause or _pause)()
+    return one
+
+
+def _pause() -> None:
+    threading.Event().wait(_MOMENT)
 
 
 async def until_noticed(do: Callable[[], object], is_so: Callable[[], object]) -> None:

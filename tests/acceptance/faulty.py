@@ -162,15 +162,20 @@ class Bench:
 
     def settle(self) -> None:
         """Wait until nothing waits and nothing is under way."""
-        while any(
-            one["queued"] or one["in_flight"] for one in self.house.get("/api/queue")["classes"]
-        ):
-            self.house.wait_a_moment()
+        self.house.wait_until(
+            lambda: not any(one["queued"] or one["in_flight"] for one in self._classes()),
+            "nothing waiting and nothing under way",
+        )
 
     def settled_arrivals(self) -> None:
         """Wait until what was under way to the API has arrived there and was answered."""
-        while any(one["in_flight"] for one in self.house.get("/api/queue")["classes"]):
-            self.house.wait_a_moment()
+        self.house.wait_until(
+            lambda: not any(one["in_flight"] for one in self._classes()), "nothing under way"
+        )
+
+    def _classes(self) -> list[dict[str, Any]]:
+        classes: list[dict[str, Any]] = self.house.get("/api/queue")["classes"]
+        return classes
 
     def weigh(self) -> tuple[int, int]:
         """Open files of the house, and its bytes in memory."""

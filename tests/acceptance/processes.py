@@ -9,16 +9,18 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.forks import Fork, Order, can_fork, fork, run
+from tests.waiting import seen
 
 ROOT = Path(__file__).parents[2]
 KEY = "xai-test-not-a-real-key"
+T = TypeVar("T")
 _PORT = re.compile(r"port\W+(\d+)")
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 
@@ -50,19 +52,33 @@ class Process:
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
-    def wait_for(self, mark: str) -> str:
-        """The last line of its log that has this in it, once there is one."""
-        while True:
-            lines = [line for line in self.log.read_text().splitlines() if mark in line]
-            if lines:
-                return lines[-1]
-            self.wait_a_moment(f"{mark!r}")
+    def wait_for(self, mark: str, *, times: int = 1) -> str:
+        """The last line of its log that has this in it, once there are so many."""
+        return self.wait_until(
+            lambda: lines[-1] if len(lines := self.lines(mark)) >= times else "",
+            f"{times} times {mark!r} in its log",
+        )
 
-    def wait_a_moment(self, awaited: str = "what was awaited") -> None:
-        """Let it work, between two looks at how far it has come: each look is work for it, too.
+    def lines(self, mark: str) -> list[str]:
+        """The lines of its log that have this in them."""
+        return [line for line in self.log.read_text().splitlines() if mark in line]
+
+    def wait_until(self, found: Callable[[], T], awaited: str) -> T:
+        """What a look at it gives, once that is something; see `tests.waiting.seen`.
 
         Raises:
-            AssertionError: It has ended before what was awaited.
+            AssertionError: It has ended before that, or it did not come.
+        """
+        return seen(found, awaited, pause=lambda: self.wait_a_moment(awaited))
+
+    def wait_a_moment(self, awaited: str) -> None:
+        """Let it work.
+
+        Args:
+            awaited: What for, in words.
+
+        Raises:
+            AssertionError: It has ended.
         """
         with suppress(subprocess.TimeoutExpired):
             code = self.popen.wait(0.02)

@@ -73,7 +73,7 @@ def test_down_for_a_while(one: Bench) -> None:
             health = house.get("/health")
             assert health["status"] == "halted"
             assert "the API has answered nobody" in health["reason"]
-            house.wait_a_moment()
+            house.wait_a_moment("the API is back")
         with simulator(one.folder, "--limit", LIMIT, port=port) as api:
             check_ends([call.result() for call in calls], within=DOWN + 30)
             assert [call.result().code for call in calls] == [""] * len(calls)
@@ -100,7 +100,7 @@ def test_too_much(one: Bench, retry_after: float | None) -> None:
         arrived, began = one.report["attempts"], time.perf_counter()
         while time.perf_counter() - began < (0.6 if retry_after is None else 1.5):
             assert one.report["attempts"] == arrived
-            one.house.wait_a_moment()
+            one.house.wait_a_moment("the limit was lifted")
         one.set(limits=[LIMIT])
         ends = check_ends([call.result() for call in calls])
     assert ends == {"": len(calls)}
@@ -130,8 +130,7 @@ def test_somebody_else_uses_the_key(one: Bench) -> None:
     with ThreadPoolExecutor(41) as clients:
         asking = clients.submit(somebody)
         try:
-            while one.report["attempts"] < 10:
-                one.house.wait_a_moment()
+            one.house.wait_until(lambda: one.report["attempts"] >= 10, "ten attempts of theirs")
             assert ask(one.house, "bot").code == ""
             calls = [clients.submit(ask, one.house, client) for client in CLIENTS * 20]
             ends = check_ends([call.result() for call in calls], within=40)

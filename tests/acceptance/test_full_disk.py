@@ -56,11 +56,9 @@ def test_a_full_disk_stops_nobody_for_good(tmp_path: Path) -> None:
     with simulator(tmp_path, "--latency", "300ms") as api:
         with supervisor(tmp_path, f"upstream.base_url={api.base}/v1") as process:
             job = process.post("/api/jobs", {"role": "worker", "input": "hello"})["id"]
-            while not api.get("/_simulator/report")["attempts"]:
-                process.wait_a_moment()
+            process.wait_until(lambda: api.get("/_simulator/report")["attempts"], "an attempt")
             with full_disk(process):
-                while not process.get("/health")["jobs_trouble"]:
-                    process.wait_a_moment()
+                process.wait_until(lambda: process.get("/health")["jobs_trouble"], "the trouble")
                 status, text = refusal(process, "/v1/chat/completions", QUESTION)
                 assert (status, '"ledger_unavailable"' in text) == (503, True)
                 status, text = refusal(process, "/api/jobs", {"role": "worker", "input": "more"})

@@ -70,8 +70,10 @@ def test_kills_at_random_moments_lose_nothing_and_ask_nothing_twice(tmp_path: Pa
 
 def answered_at_least(process: Process, count: int, *, role: str) -> None:
     """Wait until so many attempts of the role were answered by this process."""
-    while process.get("/health")["roles"][role]["answered"] < count:
-        process.wait_a_moment()
+    process.wait_until(
+        lambda: process.get("/health")["roles"][role]["answered"] >= count,
+        f"{count} answers for {role}",
+    )
 
 
 def test_a_killed_goal_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -105,12 +107,6 @@ def test_a_killed_goal_goes_on_where_it_was(tmp_path: Path) -> None:
     assert attempts <= 1 + len(needs) + 1 + 2
 
 
-def promised_at_least(process: Process, count: int) -> None:
-    """Wait until so many answers were promised, and that is on record."""
-    while process.log.read_text().count("broker.answer_deferred") < count:
-        process.wait_for("broker.answer_deferred")
-
-
 def test_a_killed_process_fetches_what_was_promised(tmp_path: Path) -> None:
     """Answers in flight at a kill are fetched after it: nothing is posted, or paid, twice."""
     (tmp_path / "roles").mkdir()
@@ -122,7 +118,7 @@ def test_a_killed_process_fetches_what_was_promised(tmp_path: Path) -> None:
             jobs = [
                 process.post("/api/jobs", {"role": "patient", "input": one})["id"] for one in asked
             ]
-            promised_at_least(process, len(asked))
+            process.wait_for("broker.answer_deferred", times=len(asked))
             why = process.get("/health")["roles"]["patient"]["why"]
             process.kill()
         with supervisor(tmp_path, *settings) as process:

@@ -147,13 +147,11 @@ def _hang_up(
 
 
 def _until_in_flight(api: Process) -> None:
-    while not api.get("/_simulator/report")["in_flight"]:
-        pass
+    api.wait_until(lambda: api.get("/_simulator/report")["in_flight"], "an attempt under way")
 
 
 def _until_queued(house: Process) -> None:
-    while not house.get("/api/queue")["queued"]:
-        pass
+    house.wait_until(lambda: house.get("/api/queue")["queued"], "a request that waits")
 
 
 # -- the laws -------------------------------------------------------------------------------------

@@ -37,8 +37,9 @@ def test_it_drains(tmp_path: Path) -> None:
         with supervisor(tmp_path, *settings, *limits) as house:
             job = house.post("/api/jobs", {"role": "steps", "input": 1})["id"]
             calls = [clients.submit(ask, house, "ide") for _ in range(6)]
-            while api.get("/_simulator/report")["in_flight"] < 4:
-                api.wait_a_moment()
+            api.wait_until(
+                lambda: api.get("/_simulator/report")["in_flight"] == 4, "four calls under way"
+            )
             # As platforms do, to the last moment of the process.
             while house.popen.poll() is None:
                 house.popen.send_signal(signal.SIGTERM)

@@ -13,6 +13,7 @@ from tests.acceptance.processes import KEY, Process, simulator, started, supervi
 from tests.acceptance.test_owner import status
 from tests.ledger.test_owner import HELD, NUMBER, TERMINATE
 from tests.postgresql import database
+from tests.waiting import seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -115,8 +116,7 @@ def hand_over(url: str, other: psycopg.Connection) -> None:
     other.pgconn.send_query(f"SELECT pg_advisory_lock({NUMBER})".encode())
     with psycopg.connect(url, autocommit=True) as operator:
         waits = f"SELECT count(*) {HELD} AND NOT granted".encode()
-        while operator.execute(waits).fetchone() != (1,):
-            pass
+        seen(lambda: operator.execute(waits).fetchone() == (1,), "the other waiting for the lock")
         operator.execute(f"{TERMINATE} AND granted".encode())
 
 
