@@ -118,12 +118,16 @@ def virtual() -> LoopClock:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on; prefer binding port 0 where possible."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> Iterator[int]:
+    """A TCP port on 127.0.0.1 that nobody listens on; prefer binding port 0 where possible.
+
+    It is bound for as long as the test lasts, so that no other program takes it; who connects is
+    refused. A server that reuses addresses, as all of ours and asyncio's do, can listen there.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 @pytest.fixture(scope="session", autouse=True)

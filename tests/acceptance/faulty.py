@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -204,14 +203,6 @@ def bench(
         base = f"upstream.base_url={api.base}/v1".replace("127.0.0.1", host)
         house = stack.enter_context(supervisor(folder, base, *SETTINGS, *settings))
         yield Bench(api, house, folder)
-
-
-def free_port() -> int:
-    """A port that nobody listens on, for an API that comes back where it was."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # -- the laws -------------------------------------------------------------------------------------

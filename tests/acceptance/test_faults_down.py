@@ -19,7 +19,6 @@ from tests.acceptance.faulty import (
     bench,
     check_ends,
     check_log,
-    free_port,
 )
 from tests.acceptance.processes import KEY, simulator
 
@@ -43,13 +42,13 @@ DOWN = 3.0
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Iterator[Bench]:
-    """An API and a house with a role, whose callers are patient."""
+def one(tmp_path: Path, free_port: int) -> Iterator[Bench]:
+    """An API that can come back where it was, and a house with a role and patient callers."""
     (tmp_path / "roles").mkdir()
     (tmp_path / "roles" / "steps.py").write_text(ROLE)
     limits = f'quota.limits=["{LIMIT}"]'
     patience = "upstream.patience=1m", "roles.steps.ceiling=[]"
-    with bench(tmp_path, limits, *patience, port=free_port(), limits=[LIMIT]) as made:
+    with bench(tmp_path, limits, *patience, port=free_port, limits=[LIMIT]) as made:
         yield made
         assert made.house.stop() == 0
         check_log(made.house)

@@ -9,13 +9,16 @@ import pytest
 
 from tests.acceptance.processes import supervisor
 
-# Real programs, four in a row.
+# Real processes, four in a row.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 FATAL = """
 import os
 
 from supervisor import Context, Role
+from supervisor.jobs import suspects
+
+suspects.FIRST_DELAY = 0.01
 
 
 class Fatal(Role[str, str]):
@@ -24,18 +27,12 @@ class Fatal(Role[str, str]):
             os._exit(7)
         return (await ctx.ask(job)).text
 """
-IMPATIENT = """
-from supervisor.jobs import suspects
-
-suspects.FIRST_DELAY = 0.01
-"""
 
 
 def test_who_ends_the_process_is_set_aside_after_the_third_time(tmp_path: Path) -> None:
     """The fourth process says so, and does what the others have left."""
     (tmp_path / "roles").mkdir()
     (tmp_path / "roles" / "fatal.py").write_text(FATAL)
-    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
     with supervisor(tmp_path, simulate=True) as process:
         fatal = process.post("/api/jobs", {"role": "fatal", "input": "die"})["id"]
         assert process.popen.wait(20) == 7

@@ -1,6 +1,6 @@
 """A process that does jobs and kills itself in the middle, as `kill -9` would.
 
-Usage: killable.py URL JOURNAL ANSWERS: it submits 20 jobs of 10 questions, writes down what it
+Usage: killable.py URL JOURNAL ANSWERS: it submits 10 jobs of 10 questions, writes down what it
 asks and what is recorded, and dies after that many answers; with 0 it ends when all jobs have.
 """
 
@@ -16,7 +16,7 @@ from supervisor.clock import SystemClock
 from supervisor.jobs import JobRun, Jobs
 from supervisor.messages import JsonValue
 
-JOBS = 20
+JOBS = 10
 QUESTIONS = 10
 
 

@@ -221,7 +221,7 @@ def repeated(lines: Sequence[str]) -> tuple[list[str], int]:
 async def test_kill_9_loses_nothing_and_pays_nothing_twice(url: str, tmp_path: Path) -> None:
     """Killed twice in the middle, all jobs end, and only questions in flight are asked again."""
     journal = tmp_path / "journal"
-    for answers in (60, 60):
+    for answers in (30, 30):
         killed = await run_killable(url, journal, answers=answers)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     ended = await run_killable(url, journal, answers=0)

@@ -28,6 +28,12 @@ async def events(lines: AsyncIterator[str]) -> AsyncGenerator[Event]:
             yield name, json.loads(line.removeprefix("data: "))
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views follow each other faster than people could read them."""
+    monkeypatch.setattr("supervisor.web.live.TICK", 0.05)
+
+
 @asynccontextmanager
 async def fed(house: House) -> AsyncGenerator[int]:
     """The house on a socket, with the task that feeds the dashboard; gives the port."""
