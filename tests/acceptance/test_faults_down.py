@@ -96,14 +96,34 @@ def test_too_much(one: Bench, retry_after: float | None) -> None:
         calls = [clients.submit(ask, one.house, client) for client in CLIENTS * 4]
         one.house.wait_for("broker.paused")
         one.settled_arrivals()
-        arrived, began = one.report["attempts"], time.perf_counter()
+        refusals, arrived = look(one)
+        began = time.perf_counter()
         while time.perf_counter() - began < (0.6 if retry_after is None else 1.5):
-            assert one.report["attempts"] == arrived
+            # Nobody goes but a probe at the end of each pause, and each is refused.
+            more, attempts = look(one)
+            assert attempts - arrived == more - refusals
+            assert attempts - arrived <= (time.perf_counter() - began) / (retry_after or 1) + 1
             one.house.wait_a_moment("the limit was lifted")
         one.set(limits=[LIMIT])
         ends = check_ends([call.result() for call in calls])
     assert ends == {"": len(calls)}
     assert arrived <= 1 + len(calls)
+
+
+def look(one: Bench) -> tuple[int, int]:
+    """Refusals in a row and arrivals, at a moment of a pause in which no probe is under way."""
+
+    def found() -> tuple[int, int] | None:
+        before, arrived, after = pause(), one.report["attempts"], pause()
+        return (after["refusals"], arrived) if before == after and not after["probing"] else None
+
+    def pause() -> dict[str, int]:
+        shown: dict[str, int] = one.house.get("/health")["pause"]
+        return shown
+
+    look = one.house.wait_until(found, "a pause without a probe")
+    assert look is not None
+    return look
 
 
 def test_the_limit_is_halved(one: Bench) -> None:
