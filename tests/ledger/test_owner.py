@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from supervisor.errors import StoreError
+from supervisor.ledger import postgresql_owner
 from supervisor.ledger.owner import Ownership, SqliteOwnership
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.postgresql_owner import PostgresqlOwnership
@@ -24,12 +25,13 @@ Make = Callable[[], Ownership]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes another process's view of the same lock."""
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Makes another process's view of the same lock, which looks often whether it is held."""
     if request.param == "sqlite":
         folder: Path = request.getfixturevalue("tmp_path")
-        yield lambda: SqliteOwnership(folder / "new" / "owner.sqlite")
+        yield lambda: SqliteOwnership(folder / "new" / "owner.sqlite", look=0.001)
         return
+    monkeypatch.setattr(postgresql_owner, "_CHECK", 0.001)
     url: str = request.getfixturevalue("postgresql_database")
     yield lambda: PostgresqlOwnership(url)
 
@@ -67,7 +69,7 @@ async def test_a_lock_that_is_kept_is_never_lost(make: Make) -> None:
     """Nobody is told of a loss while the lock is held, nor by letting go of it."""
     owner = make()
     assert await owner.acquire_nowait()
-    with anyio.move_on_after(0.1) as waited:
+    with anyio.move_on_after(0.05) as waited:  # and fifty looks
         await owner.lost()
     assert waited.cancelled_caught
     assert not await make().acquire_nowait()

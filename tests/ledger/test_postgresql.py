@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import anyio
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
 from supervisor.errors import StoreError
 from supervisor.ledger import rows
@@ -17,6 +17,7 @@ from supervisor.ledger.ledger import Spent
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.messages import Usage
 from tests.postgresql import database
+from tests.waiting import heard, until
 
 NOON = 1_800_014_400.0
 ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10, 5)
@@ -52,19 +53,21 @@ async def break_connections(url: str) -> None:
 @pytest.mark.slow
 async def test_a_sweep_that_fails_is_made_again(postgresql: str) -> None:
     """It is told, the ledger goes on, and the next sweep removes what is old."""
-    with database(postgresql) as url, capture_logs() as logs:
+    with database(postgresql) as url, heard() as logs:
         ledger = PostgresqlLedger(url, kept=0.5, sweep=0.05)
         async with anyio.create_task_group() as tasks:
             await tasks.start(ledger.run)
             await ledger.record([ONE])
             await break_connections(url)
-            while not logs:  # noqa: ASYNC110 - it tells nobody
-                await anyio.sleep(0.01)
+            await logs.until("ledger.sweep_failed")
             await ledger.record([replace(ONE, id="b/1", granted=NOON + 1)])
-            while len(await ledger.spent_since(0.0)) > 1:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+            await until(partial(_has_one, ledger))
             tasks.cancel_scope.cancel()
-    assert {one["event"] for one in logs} == {"ledger.sweep_failed"}
+    assert set(logs.names) == {"ledger.sweep_failed"}
+
+
+async def _has_one(ledger: PostgresqlLedger) -> bool:
+    return len(await ledger.spent_since(0.0)) == 1
 
 
 @pytest.mark.slow

@@ -177,17 +177,21 @@ STOPPED = """\
 import sys, time, anyio
 from supervisor.supervision.watchdog import Watch, Watchdog
 
+def long_ones(seen):
+    return sum(blocked.seconds > 0.4 for blocked in seen)
+
 async def main():
     seen = []
     async with anyio.create_task_group() as group:
         await group.start(Watchdog(Watch(threshold=0.1, on_blocked=seen.append)).run)
         print("ready", flush=True)
         await anyio.to_thread.run_sync(sys.stdin.readline)
-        stopped = sum(blocked.seconds > 0.4 for blocked in seen)
-        time.sleep(0.5)
-        await anyio.sleep(0.1)
-        blocked = sum(blocked.seconds > 0.4 for blocked in seen) - stopped
-        print(stopped, blocked, flush=True)
+        stopped = long_ones(seen)
+        while long_ones(seen) == stopped:
+            # On a loaded machine the thread may miss one.
+            time.sleep(0.5)
+            await anyio.sleep(0.1)
+        print(stopped, flush=True)
         group.cancel_scope.cancel()
 
 anyio.run(main)
@@ -215,4 +219,4 @@ def test_a_stopped_process_is_not_called_blocked() -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         lines = process.stdout.read().splitlines()
-    assert lines[-1] == "0 1"
+    assert lines[-1] == "0"

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from tests.terminal.ssh import QUEUE, Served, make_key, serving
+from tests.waiting import until
 
 SSH = shutil.which("ssh")
 
@@ -84,6 +85,4 @@ async def test_a_client_that_is_killed(tmp_path: Path) -> None:
             assert client.stdout is not None
             await client.stdout.receive()
             client.kill()
-        with anyio.fail_after(5):
-            while served.talk.ended != ["cancelled"]:  # noqa: ASYNC110 - nobody tells us
-                await anyio.sleep(0.001)
+        await until(lambda: served.talk.ended == ["cancelled"])
