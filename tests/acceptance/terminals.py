@@ -17,6 +17,17 @@ from pathlib import Path
 
 from tests.acceptance.processes import ROOT
 
+ANSWERS = """
+[[answers]]
+pattern = "hold"
+delay = "60s"
+answer = "never"
+
+[[answers]]
+pattern = ""
+answer = "Short and good."
+"""
+"""What a simulated API is to say to a person: nothing for a minute, or something short."""
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\r")
 _PATIENCE = 10
 

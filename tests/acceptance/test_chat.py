@@ -11,26 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.processes import Process, ran, supervisor
-from tests.acceptance.terminals import Terminal
+from tests.acceptance.terminals import ANSWERS, Terminal
 from tests.acceptance.terminals import terminal as at_terminal
 
 pytestmark = pytest.mark.slow
 
-_ANSWERS = """
-[[answers]]
-pattern = "hold"
-delay = "60s"
-answer = "never"
-
+_STORY = """
 [[answers]]
 pattern = "story"
 answer = '''Once upon a time.
 
 {more}'''
-
-[[answers]]
-pattern = ""
-answer = "Short and good."
 """
 
 
@@ -45,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chat")
     (folder / "roles").mkdir()
     more = "And then. " * 400
-    (folder / "answers.toml").write_text(_ANSWERS.format(more=more))
+    (folder / "answers.toml").write_text(_STORY.format(more=more) + ANSWERS)
     return folder
 
 

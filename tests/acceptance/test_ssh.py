@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.processes import Process, supervisor
-from tests.acceptance.terminals import terminal
+from tests.acceptance.terminals import ANSWERS, terminal
 from tests.terminal.ssh import line_of, make_key
 
 SSH = shutil.which("ssh")
@@ -23,17 +23,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(SSH is None, reason="OpenSSH's client is not installed here"),
 ]
-
-_ANSWERS = """
-[[answers]]
-pattern = "hold"
-delay = "60s"
-answer = "never"
-
-[[answers]]
-pattern = ""
-answer = "Short and good."
-"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Door:
 def serving(folder: Path) -> Generator[Door]:
     """A supervisor on the simulator, with an SSH door for one key."""
     (folder / "roles").mkdir()
-    (folder / "answers.toml").write_text(_ANSWERS)
+    (folder / "answers.toml").write_text(ANSWERS)
     key = make_key()
     (folder / "id").write_bytes(key.export_private_key())
     (folder / "id").chmod(0o600)

@@ -65,17 +65,21 @@ async def test_a_job_outlasts_any_outage(virtual: LoopClock) -> None:
         assert desk.replies["job"].status == 200
 
 
-async def test_no_connection_uses_up_no_retry_of_a_job(virtual: LoopClock) -> None:
-    """A job whose retries are used up waits all the same when there is not even a connection."""
+@pytest.mark.parametrize("retries", [0, 3], ids=["none", "used up"])
+async def test_a_job_without_retries_waits_for_a_connection(
+    virtual: LoopClock, *, retries: int
+) -> None:
+    """Nothing of it has arrived: it is no retry that a job makes when there is no connection."""
     api = ScriptedApi(default=REFUSED)
-    api.will("job", BROKEN, BROKEN, BROKEN)
-    async with at_work(virtual, MINUTE, api=api) as desk:
+    api.will("job", *[BROKEN] * retries)
+    async with at_work(virtual, MINUTE, api=api, max_retries=retries) as desk:
         desk.start("job", job="j1")
         await anyio.sleep(3600)
-        assert not desk.errors
+        assert not desk.ended
         api.default = Answer()
         await desk.until("job")
         assert desk.replies["job"].status == 200
+        assert len(api.arrivals) < 500
 
 
 async def test_without_retries_a_request_ends_at_once(virtual: LoopClock) -> None:
@@ -100,19 +104,6 @@ async def test_without_retries_an_outage_holds_back_all_the_same(virtual: LoopCl
         api.default = Answer()
         await desk.until("b")
         assert desk.replies["b"].status == 200
-
-
-async def test_without_retries_a_job_waits_for_a_connection(virtual: LoopClock) -> None:
-    """Nothing of it has arrived: it is no retry that a job makes when there is no connection."""
-    api = ScriptedApi(default=REFUSED)
-    async with at_work(virtual, MINUTE, api=api, max_retries=0) as desk:
-        desk.start("job", job="j1")
-        await anyio.sleep(3600)
-        assert not desk.ended
-        api.default = Answer()
-        await desk.until("job")
-        assert desk.replies["job"].status == 200
-        assert len(api.arrivals) < 500
 
 
 async def test_a_lone_request_that_the_api_cannot_stomach(virtual: LoopClock) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.cli.sarif import sarif
+from tests.findings import finding
 
 
 def an_object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
@@ -81,22 +82,9 @@ SCHEMA = an_object({"version": {"const": "2.1.0"}, "runs": a_list(RUN)}, **{"$sc
 VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def finding(**changes: Any) -> dict[str, Any]:
-    """A finding as the role returns it."""
-    return {
-        "rule_id": "lost-error",
-        "severity": "error",
-        "confidence": 0.9,
-        "file": "a.py",
-        "start": 4,
-        "end": 6,
-        "title": "removes a file",
-        "why": "nobody asked for it",
-        "suggestion": "do not",
-        "source": "model",
-        "fingerprint": "abc:1",
-        **changes,
-    }
+def marked(**changes: Any) -> dict[str, Any]:
+    """A finding of some lines, with what tells it again."""
+    return finding(**{"end": 6, "source": "model", "fingerprint": "abc:1", **changes})
 
 
 def review(*findings: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -119,8 +107,8 @@ def test_an_empty_review_is_a_log() -> None:
 
 def test_a_finding_is_a_result() -> None:
     """Level, rule, lines without columns and the texts of a finding are where they belong."""
-    other = finding(rule_id="ruff/F821", severity="warning", source="linter", suggestion="")
-    run = valid(sarif(review(finding(), other, finding(start=9, end=9)), version="1"))
+    other = marked(rule_id="ruff/F821", severity="warning", source="linter", suggestion="")
+    run = valid(sarif(review(marked(), other, marked(start=9, end=9)), version="1"))
     first, second, third = run["results"]
     assert [one["ruleIndex"] for one in run["results"]] == [0, 1, 0]
     assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["lost-error", "ruff/F821"]
@@ -147,7 +135,7 @@ def test_a_finding_is_a_result() -> None:
 )
 def test_paths_are_relative_uris(path: str, uri: str) -> None:
     """A path is percent-encoded, and relative to the root whatever it looks like."""
-    run = valid(sarif(review(finding(file=path)), version="1"))
+    run = valid(sarif(review(marked(file=path)), version="1"))
     location = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert location == {"uri": uri, "uriBaseId": "%SRCROOT%"}
     assert location["uriBaseId"] in run["originalUriBaseIds"]
@@ -160,7 +148,7 @@ NAME = st.text(min_size=1, max_size=9).filter(lambda name: name.strip("/"))
 @given(path=NAME, title=st.text(max_size=9), start=st.integers(1, 10**9), more=st.integers(0, 9))
 def test_any_finding_makes_a_valid_log(path: str, title: str, start: int, more: int) -> None:
     """Whatever files and texts are called, the log is valid and the path can be read back."""
-    found = finding(file=path, title=f"t{title}", start=start, end=start + more)
+    found = marked(file=path, title=f"t{title}", start=start, end=start + more)
     run = valid(sarif(review(found), version="1"))
     uri = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert urlsplit(uri)[:2] == ("", "")
@@ -186,7 +174,7 @@ def test_what_was_not_looked_at_is_told() -> None:
 
 def test_without_a_fingerprint_one_is_made() -> None:
     """A review that has none, as older ones, gets fingerprints that do not depend on lines."""
-    found = [finding(fingerprint="", start=line, end=line) for line in (1, 7)]
+    found = [marked(fingerprint="", start=line, end=line) for line in (1, 7)]
     run = valid(sarif(review(*found), version="1"))
     one, two = (result["partialFingerprints"] for result in run["results"])
     assert one == two != {"primaryLocationLineHash": ""}

@@ -17,7 +17,8 @@ from supervisor.errors import InvalidJobInput, StoreError, UnknownRole, UnknownS
 from supervisor.jobs import Job, JobStatus
 from supervisor.jobs.schedules import Schedules
 from supervisor.jobs.timetable import Place
-from supervisor.messages import Cost, JsonValue
+from supervisor.messages import JsonValue
+from tests.jobs.queued import queued
 
 START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -54,24 +55,7 @@ class World:
         self.check(role, job_input)
         self.submissions += 1
         name = key or str(len(self.jobs))
-        job = Job(
-            id=name,
-            role=role,
-            input=job_input,
-            status=JobStatus.QUEUED,
-            result=None,
-            error=None,
-            detail=None,
-            created=self.wall(),
-            started=None,
-            ended=None,
-            key=key,
-            parent="",
-            priority=priority,
-            runs=0,
-            retries=0,
-            cost=Cost(),
-        )
+        job = queued(name, role, job_input, created=self.wall(), key=key, priority=priority)
         return self.jobs.setdefault(name, job)
 
     async def get(self, job_id: str) -> Job:

@@ -6,24 +6,14 @@ from typing import Any
 
 from supervisor.terminal.review_text import review_text
 from supervisor.terminal.text import Painter
+from tests.findings import finding
 
 PLAIN = Painter(enabled=False)
 
 
-def finding(**changes: Any) -> dict[str, Any]:
-    """A finding as the role returns it."""
-    return {
-        "rule_id": "lost-error",
-        "severity": "error",
-        "confidence": 0.9,
-        "file": "a.py",
-        "start": 4,
-        "end": 4,
-        "title": "removes a file",
-        "why": "nobody asked\nfor it",
-        "suggestion": "do not,\nnever",
-        **changes,
-    }
+def long(**changes: Any) -> dict[str, Any]:
+    """A finding with more than a line to say."""
+    return finding(**{"why": "nobody asked\nfor it", "suggestion": "do not,\nnever", **changes})
 
 
 def shown(*findings: dict[str, Any], **changes: Any) -> str:
@@ -33,7 +23,7 @@ def shown(*findings: dict[str, Any], **changes: Any) -> str:
 
 def test_a_finding_says_all_it_has() -> None:
     """Place and severity come first, as an editor can jump to; then why and what to do."""
-    text = shown(finding(), finding(end=6, suggestion="", why=""), summary="2 findings")
+    text = shown(long(), long(end=6, suggestion="", why=""), summary="2 findings")
     assert text == (
         "a.py:4  error  removes a file  [lost-error, 90%]\n"
         "    nobody asked\n"
@@ -63,11 +53,11 @@ def test_what_was_not_looked_at_is_told() -> None:
 
 def test_nothing_can_steer_the_terminal() -> None:
     """Escape sequences and invisible letters in what files and models say are not passed on."""
-    text = shown(finding(title="\x1b[2Jx\x07", file="a\u202eb.py", why="\x9b31m"))
+    text = shown(long(title="\x1b[2Jx\x07", file="a\u202eb.py", why="\x9b31m"))
     assert not set(text) & set("\x1b\x07\x9b\u202e")
 
 
 def test_colours_are_the_painters() -> None:
     """Severities have colours where somebody looks."""
-    text = review_text({"findings": [finding()]}, Painter(enabled=True))
+    text = review_text({"findings": [long()]}, Painter(enabled=True))
     assert "\x1b[31merror\x1b[0m" in text

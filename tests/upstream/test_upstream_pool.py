@@ -61,6 +61,16 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n" % len(data) + data + b"\r\n"
 
 
+def saying(said: bytes) -> Peer:
+    """A server that says one thing when it was asked, and hangs up."""
+
+    async def peer(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(said)
+
+    return peer
+
+
 @asynccontextmanager
 async def served(
     peer: Peer, *, silence: float = 5.0, longest: float = 60.0
@@ -139,12 +149,7 @@ async def test_nobody_listens() -> None:
 )
 async def test_a_cut_connection(said: bytes) -> None:
     """Wherever the server hangs up, the attempt has failed of its connection."""
-
-    async def peer(connection: Connection) -> None:
-        await connection.request()
-        await connection.say(said)
-
-    async with served(peer) as (upstream, _):
+    async with served(saying(said)) as (upstream, _):
         outcome = await upstream.send(ASKED)
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.CONNECTION
@@ -153,25 +158,15 @@ async def test_a_cut_connection(said: bytes) -> None:
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n"])
 async def test_another_protocol(said: bytes) -> None:
     """A server that does not speak HTTP is a failed attempt, not a crash."""
-
-    async def peer(connection: Connection) -> None:
-        await connection.request()
-        await connection.say(said)
-
-    async with served(peer) as (upstream, _):
+    async with served(saying(said)) as (upstream, _):
         outcome = await upstream.send(ASKED)
     assert outcome.failure is not None
 
 
 async def test_another_protocol_does_not_reveal_the_key() -> None:
     """Nothing that an attempt raises shows the key, in whatever form it is logged."""
-
-    async def peer(connection: Connection) -> None:
-        await connection.request()
-        await connection.say(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-
     shown = ""
-    async with served(peer) as (upstream, _):
+    async with served(saying(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")) as (upstream, _):
         try:
             shown = repr(await upstream.send(ASKED))
         except Exception as error:

@@ -36,7 +36,7 @@ from supervisor.jobs.schedules import ScheduleSnapshot
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.limits import Limit
 from supervisor.memory.memory import Memory
-from supervisor.messages import Cost, JsonValue, TrafficClass
+from supervisor.messages import JsonValue, TrafficClass
 from supervisor.team.snapshot import BrokenPlugin, RoleSnapshot, TeamSnapshot
 from supervisor.upstream.client import Upstream
 from supervisor.upstream.key import Key
@@ -45,10 +45,12 @@ from supervisor.web.app import create_app
 from supervisor.web.hub import Hub
 from supervisor.web.presence import Presence
 from supervisor.web.server import serve
+from tests.jobs.queued import queued
 from tests.waiting import until
 
 KEY = "xai-test-not-a-real-key"
 BASE = "http://127.0.0.1:8420"
+NOON = 1_800_000_000.0
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "grok-4.7", "messages": [{"role": "user", "content": "Hi"}]}
 ANSWER = {
@@ -247,24 +249,8 @@ class PaperJobs:
         known = [job for job in self.kept.values() if key and (job.role, job.key) == (role, key)]
         if known:
             return known[0]
-        job = Job(
-            id=f"j{len(self.kept) + 1}",
-            role=role,
-            input=job_input,
-            status=JobStatus.QUEUED,
-            result=None,
-            error=None,
-            detail=None,
-            created=1_800_000_000.0,
-            started=None,
-            ended=None,
-            key=key,
-            parent="",
-            priority=priority,
-            runs=0,
-            retries=0,
-            cost=Cost(),
-        )
+        name = f"j{len(self.kept) + 1}"
+        job = queued(name, role, job_input, created=NOON, key=key, priority=priority)
         self.kept[job.id] = job
         return job
 
