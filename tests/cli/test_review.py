@@ -13,7 +13,7 @@ import pytest
 from supervisor.jobs.job import JobStatus
 from supervisor.messages import JsonValue
 from tests.cli.commands import Result, command
-from tests.cli.test_sarif import finding, valid
+from tests.cli.test_sarif import marked, valid
 from tests.cli.test_sarif import review as a_review
 from tests.waiting import until
 from tests.web.house import House, beside, ended, open_house, served
@@ -21,7 +21,7 @@ from tests.web.house import House, beside, ended, open_house, served
 pytestmark = pytest.mark.anyio
 Capture = pytest.CaptureFixture[str]
 
-FOUND = a_review(finding(severity="warning"), summary="1 finding", linted=[], left_out=[])
+FOUND = a_review(marked(severity="warning"), summary="1 finding", linted=[], left_out=[])
 
 
 async def reviewed(
@@ -88,7 +88,7 @@ async def test_fail_on_decides_the_exit_code(
     capsys: Capture, level: str, severity: str, code: int
 ) -> None:
     """What is as bad as --fail-on or worse makes the command exit with 1, printed all the same."""
-    found = a_review(finding(severity=severity))
+    found = a_review(marked(severity=severity))
     async with open_house() as house, served(house) as port:
         result = await reviewed(capsys, house, port, "--fail-on", level, result=found)
     assert result.code == code
