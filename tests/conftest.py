@@ -23,6 +23,7 @@ from hypothesis import settings
 from supervisor.clock import LoopClock
 from supervisor.testing import VirtualLoop
 from tests.abandonable import Abandonable
+from tests.delivery import AT_ONCE, queue_defaults
 from tests.postgresql import database, empty, server
 
 # What all tests import is never collected, so there is no need to look at it again and again.
@@ -90,15 +91,9 @@ def postgresql_database(_common_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def delivered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs that were interrupted go on at once after a start.
-
-    DBOS looks once a second at the queue that it puts them into, and has no setting for that.
-    """
-    from dbos._queue import Queue  # noqa: PLC0415 - half a second that few tests need
-
-    defaults = Queue.__init__.__kwdefaults__ or {}
-    assert "polling_interval_sec" in defaults
-    monkeypatch.setitem(defaults, "polling_interval_sec", 0.01)
+    """Jobs that were interrupted go on at once after a start, and not after a second."""
+    for name, value in AT_ONCE.items():
+        monkeypatch.setitem(queue_defaults(), name, value)
 
 
 @pytest.fixture

@@ -67,13 +67,15 @@ def database(server_url: str) -> Generator[str]:
     """The URL of a new database; it is dropped with the block."""
     name = f"test_{uuid.uuid4().hex}"
     here = sa.make_url(server_url).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(here, isolation_level="AUTOCOMMIT")
+    # A test that fails leaves nothing open: the next one would be blamed for it.
+    engine = sa.create_engine(here, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
         url = here.set(drivername="postgresql", database=name)
-        yield url.render_as_string(hide_password=False)
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+        try:
+            yield url.render_as_string(hide_password=False)
+        finally:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def empty(url: str) -> None:

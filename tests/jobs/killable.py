@@ -15,6 +15,7 @@ import anyio
 from supervisor.clock import SystemClock
 from supervisor.jobs import JobRun, Jobs
 from supervisor.messages import JsonValue
+from tests.delivery import AT_ONCE, queue_defaults
 
 JOBS = 10
 QUESTIONS = 10
@@ -66,6 +67,7 @@ class Worker:
 
 async def main(url: str, journal: str, answers: str) -> None:
     """Do all jobs, or die."""
+    queue_defaults().update(AT_ONCE)
     worker = Worker(journal, int(answers))
     jobs = Jobs(url=url, execute=worker.execute, clock=SystemClock())
     jobs.set_roles({"work": 5})

@@ -21,15 +21,25 @@ from tests.network import network
 NOON = 1_800_014_400.0
 ONE = Attempt("a/1", "code", "grok-4.7", "", NOON, 0.0, 10)
 ENDED = Settlement(200, "answered", None, 2.0, 7)
-PATIENCE = 0.2
+PATIENCE = 0.4
+"""Seconds: silence that lasts so long, and an answer that takes a busy machine less."""
 pytestmark = pytest.mark.slow
+
+
+async def impatient(url: str) -> PostgresqlLedger:
+    """A ledger with one attempt that does not wait long; a patient one has made its tables."""
+    patient = PostgresqlLedger(url)
+    await patient.usage()
+    await patient.aclose()
+    ledger = PostgresqlLedger(url, patience=PATIENCE)
+    await ledger.record([ONE])
+    return ledger
 
 
 async def test_a_silent_server_is_not_waited_for(postgresql: str) -> None:
     """All that needs it fails in time, also what waits for its turn, and so does the end."""
-    async with network(postgresql) as way, asyncio.timeout(5.0):
-        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
-        await ledger.record([ONE])
+    async with network(postgresql) as way, asyncio.timeout(10.0):
+        ledger = await impatient(way.url)
         way.swallows_new = True
         way.cut()
         works = [ledger.record([replace(ONE, id=f"{n}/1")]) for n in range(3)]
@@ -46,9 +56,8 @@ async def test_a_silent_server_is_not_waited_for(postgresql: str) -> None:
 
 async def test_new_connections_are_made(postgresql: str) -> None:
     """Where only the old connection is cut off, what follows is written, and what has ended."""
-    async with network(postgresql) as way, asyncio.timeout(5.0):
-        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
-        await ledger.record([ONE])
+    async with network(postgresql) as way, asyncio.timeout(10.0):
+        ledger = await impatient(way.url)
         way.cut()
         with pytest.raises(StoreError, match="does not answer"):
             await ledger.record([replace(ONE, id="b/1")])
@@ -62,7 +71,7 @@ async def test_new_connections_are_made(postgresql: str) -> None:
 async def test_an_end_whose_answer_is_lost_counts_once(postgresql: str) -> None:
     """What was committed, and is tried again because nobody said so, is in the sums once."""
     two = replace(ONE, id="b/1", cost=5)
-    async with network(postgresql) as way, asyncio.timeout(5.0):
+    async with network(postgresql) as way, asyncio.timeout(10.0):
         ledger = PostgresqlLedger(way.url, patience=PATIENCE)
         await ledger.record([replace(ONE, cost=5), two])
         way.breaks_at = b"\x0bCOMMIT\0"  # as the server says that it is done
@@ -77,9 +86,8 @@ async def test_an_end_whose_answer_is_lost_counts_once(postgresql: str) -> None:
 
 async def test_half_a_transaction_locks_nobody_out(postgresql: str) -> None:
     """One that was cut off before its commit does not stop those after it."""
-    async with network(postgresql) as way, asyncio.timeout(5.0):
-        ledger = PostgresqlLedger(way.url, patience=PATIENCE)
-        await ledger.record([ONE])
+    async with network(postgresql) as way, asyncio.timeout(10.0):
+        ledger = await impatient(way.url)
         way.breaks_at = b"COMMIT\0"  # as the server is asked for it
         with pytest.raises(StoreError, match="does not answer"):
             await ledger.record([replace(ONE, id="b/1")])
@@ -90,7 +98,7 @@ async def test_half_a_transaction_locks_nobody_out(postgresql: str) -> None:
 
 async def test_a_lock_behind_silence_is_let_go(postgresql: str) -> None:
     """Neither taking it nor giving it back waits for ever."""
-    async with network(postgresql) as way, asyncio.timeout(5.0):
+    async with network(postgresql) as way, asyncio.timeout(10.0):
         owner = PostgresqlOwnership(way.url, patience=PATIENCE)
         assert await owner.acquire_nowait()
         way.cut()
@@ -100,7 +108,7 @@ async def test_a_lock_behind_silence_is_let_go(postgresql: str) -> None:
 
 async def test_who_watches_the_lock_may_stop(postgresql: str) -> None:
     """The lock is not lost by that."""
-    async with network(postgresql) as way, asyncio.timeout(5.0):
+    async with network(postgresql) as way, asyncio.timeout(10.0):
         owner = PostgresqlOwnership(way.url)
         assert await owner.acquire_nowait()
         for _ in range(2):
@@ -115,7 +123,7 @@ async def test_a_lock_is_had_back_from_behind_silence(
 ) -> None:
     """The server still holds it for a session that is cut off: that is no other process."""
     monkeypatch.setattr(postgresql_owner, "_CHECK", 0.02)
-    async with network(postgresql) as way, asyncio.timeout(5.0):
+    async with network(postgresql) as way, asyncio.timeout(10.0):
         owner, other = (PostgresqlOwnership(way.url, patience=PATIENCE) for _ in range(2))
         assert await owner.acquire_nowait()
         way.cut()
