@@ -201,17 +201,20 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 async def _started(words: Sequence[str], folder: Path, scratch: Path, *, apart: bool) -> Process:
     try:
-        return await anyio.open_process(
-            list(words),
-            cwd=folder,
-            env=_environment(scratch),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # Cancelled half-way, it would end the command and not what that has started by then.
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(
+                list(words),
+                cwd=folder,
+                env=_environment(scratch),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                start_new_session=True,
+            )
     except OSError as error:
         raise JobFailed(f"cannot run a command in {folder}: {error}") from error
+    return process
 
 
 async def _read(stream: ByteReceiveStream | None, kept: _Kept) -> None:

@@ -8,9 +8,12 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import Process
+from anyio.lowlevel import checkpoint
 
 from supervisor.errors import ConfigError, JobFailed
 from supervisor.workspace.sandbox import LocalSandbox
@@ -128,6 +131,32 @@ async def test_cancelling_ends_it(sandbox: LocalSandbox, folder: Path) -> None:
             assert await _read(pipe) == b"begun\n"
             tasks.cancel_scope.cancel()
         # Whoever ran on would hold its end open.
+        assert await _read(pipe) == b""
+    finally:
+        os.close(pipe)
+
+
+async def test_cancelling_in_the_moment_of_the_start_ends_it(
+    sandbox: LocalSandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs already, although nobody was told that it has started, does not run on."""
+    os.mkfifo(folder / "alive")
+    pipe = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    open_process = anyio.open_process
+
+    async def open_and_cancel(*words: Any, **more: Any) -> Process:
+        process = await open_process(*words, **more)
+        with anyio.CancelScope(shield=True):
+            assert await _read(pipe) == b"begun\n"
+        tasks.cancel_scope.cancel()
+        await checkpoint()
+        return process
+
+    monkeypatch.setattr(anyio, "open_process", open_and_cancel)
+    try:
+        async with anyio.create_task_group() as tasks:
+            hold = "exec 9>alive; sleep 60 & echo begun >&9; sleep 60"
+            tasks.start_soon(partial(sandbox.run, hold, folder=folder))
         assert await _read(pipe) == b""
     finally:
         os.close(pipe)
