@@ -222,10 +222,21 @@ class _Warnings(logging.Handler):
         logger.propagate = True
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
+        message, _, traceback = record.getMessage().partition(_TRACEBACK)
         if not message.startswith(_EXPECTED_WARNINGS):
             error = record.exc_info[1] if record.exc_info else None
-            log.warning("jobs.engine_warning", message=message, error=repr(error) if error else "")
+            said = repr(error) if error else _last_words(traceback)
+            log.warning("jobs.engine_warning", message=message.strip(), error=said)
+
+
+_TRACEBACK = "Traceback (most recent call last):"
+"""What some of DBOS's messages go on with; a warning of ours is one line."""
+
+
+def _last_words(traceback: str) -> str:
+    """What a traceback ends in: the line of its last error."""
+    lines = [line for line in traceback.splitlines() if line[:1] not in ("", " ", "(")]
+    return lines[-1] if lines else ""
 
 
 # A body that is interrupted, and a workflow that is begun after its recovery was queued.

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+import traceback
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
@@ -143,6 +144,7 @@ async def test_it_is_silent(sqlite_team: Team, capfd: pytest.CaptureFixture[str]
                 raise ValueError("boom")
             except ValueError:
                 logger.exception("failed")
+                logger.warning("polling: %s", f"{traceback.format_exc()}(see elsewhere)")
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
     assert [event["event"] for event in events] == [
@@ -152,12 +154,14 @@ async def test_it_is_silent(sqlite_team: Team, capfd: pytest.CaptureFixture[str]
         "jobs.job_ended",
         "jobs.engine_warning",
         "jobs.engine_warning",
+        "jobs.engine_warning",
         "jobs.stopped",
     ]
     assert {event["job"] for event in events[1:4]} == {job.id}
-    assert [(event["message"], event["error"]) for event in events[4:6]] == [
+    assert [(event["message"], event["error"]) for event in events[4:7]] == [
         ("disk slow", ""),
         ("failed", "ValueError('boom')"),
+        ("polling:", "ValueError: boom"),
     ]
     assert not logger.handlers
     assert logger.propagate
