@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.processes import ROOT, Process
+from tests.acceptance.processes import ROOT, Process, ran
 
 Table = Mapping[str, Any]
 _SAMPLE = re.compile(r"^supervisor_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -247,8 +245,8 @@ def _rows(rows: Iterable[Table], name: str) -> Book:
 
 def _printed(house: Process) -> Table:
     port = house.base.rpartition(":")[2]
-    command = [sys.executable, "-m", "supervisor", "usage", "--json", "--set", f"web.port={port}"]
-    ended = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, timeout=20)
+    ended = ran("usage", "--json", f"--set=web.port={port}", folder=ROOT, key="")
+    assert ended.returncode == 0, ended.stderr
     document: Table = json.loads(ended.stdout)
     return document
 
