@@ -200,6 +200,7 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 async def _started(words: Sequence[str], folder: Path, scratch: Path, *, apart: bool) -> Process:
+    process: Process | None = None
     try:
         # Cancelled half-way, it would end the command and not what that has started by then.
         with anyio.CancelScope(shield=True):
@@ -214,6 +215,7 @@ async def _started(words: Sequence[str], folder: Path, scratch: Path, *, apart: 
             )
     except OSError as error:
         raise JobFailed(f"cannot run a command in {folder}: {error}") from error
+    assert process is not None, "nothing cuts a start short"
     return process
 
 
