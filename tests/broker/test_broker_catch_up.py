@@ -33,11 +33,11 @@ async def test_what_another_has_sent_fills_the_windows(virtual: LoopClock, ago: 
     async with at_work(virtual, TEN, jitter=0.1) as desk:
         for name in "abcd":
             await desk.ask(name)
-        await anyio.sleep(20)
+        await anyio.sleep(21)
         desk.broker.hold("the lock was lost")
         for number in range(8):
             desk.start(f"n{number}")
-        await anyio.sleep(10)
+        await anyio.sleep(9)
         moments = [virtual.monotonic() - ago] * 4
         wall = virtual.wall() - ago
         desk.ledger.elsewhere = [theirs(f"x{number}", wall) for number in range(4)]

@@ -16,8 +16,8 @@ from supervisor.jobs import JobRun, Jobs, JobStatus, connections
 from supervisor.jobs.store import Store
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
-from tests.jobs.test_jobs_store import until
 from tests.network import Network
+from tests.waiting import until
 
 PATIENCE = 0.3
 SOON = 3.0
