@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from supervisor.ledger.ledger import OF_LATE, Answered
 from supervisor.ledger.prices import Prices, ticks
 from supervisor.ledger.sums import Sums
 from supervisor.messages import Request, TrafficClass, Usage
@@ -14,7 +15,6 @@ from supervisor.quota.by_size import BySize
 from supervisor.quota.estimate import Estimator
 
 _REMEMBERED = 1_000
-_COSTS = 20
 _MODELS = 100
 _FIRST_ANSWER = 1_000
 _ASCII, _OTHER = 1 / 4, 1 / 3
@@ -36,6 +36,26 @@ class _Seen:
     bound: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What of a request tells its price: bytes, tokens for each at least, and answer tokens."""
+
+    model: str
+    size: int
+    least: float
+    most: int
+
+    @classmethod
+    def of(cls, request: Request) -> _Asked:
+        least = _ASCII if request.body.isascii() else _OTHER
+        return cls(request.model, len(request.body), least, request.max_output or 0)
+
+    @classmethod
+    def before(cls, one: Answered) -> _Asked:
+        # How much was asked for is not on record: the answer may have been cut off where it ended.
+        return cls(one.model, one.size, _ASCII, 0 if one.usage is None else one.usage.completion)
+
+
 class Learned:
     """What a class's answers of one model have cost of late.
 
@@ -47,50 +67,57 @@ class Learned:
 
     def __init__(self) -> None:
         self.answers = 0
-        self._seen: deque[_Seen] = deque(maxlen=_COSTS)
-        self._costs: deque[int] = deque(maxlen=_COSTS)
-        self._extras: deque[int] = deque(maxlen=_COSTS)
+        self._seen: deque[_Seen] = deque(maxlen=OF_LATE)
+        self._costs: deque[int] = deque(maxlen=OF_LATE)
+        self._extras: deque[int] = deque(maxlen=OF_LATE)
         self._prompts = BySize(least=_ASCII)
         self._rates = BySize(least=0.0)
 
-    def learn(self, usage: Usage, request: Request, prices: Prices) -> None:
-        """Remember an answer."""
-        most, answer = request.max_output or 0, usage.completion + usage.reasoning
+    def learn(self, usage: Usage | None, asked: _Asked, prices: Prices) -> None:
+        """Remember an answer.
+
+        Args:
+            usage: Its tokens and price; None where it told none.
+            asked: What was asked.
+            prices: What models cost.
+        """
+        self.answers += 1
+        if usage is None:
+            return
+        most, size, answer = asked.most, asked.size, usage.completion + usage.reasoning
         cut = 0 < most <= usage.completion
         self._seen.append(_Seen(usage.completion, usage.reasoning, most if cut else 0))
-        if request.body and usage.prompt:
-            size = len(request.body)
+        if size and usage.prompt:
             dense = min(usage.prompt / size, _DENSE)
             self._prompts.learn(size, usage.prompt, beyond=dense)
         if usage.cost is None:
             return
         cost = ticks(usage.cost)
         self._costs.append(cost)
-        self._extras.append(max(0, cost - prices.at_most(request.model, usage)))
-        once = cost / prices.times(request.model, usage.prompt)
+        self._extras.append(max(0, cost - prices.at_most(asked.model, usage)))
+        once = cost / prices.times(asked.model, usage.prompt)
         # By what it would be thought to have, so that one like it comes to the same.
-        tokens = self._prompt(request.body) + _DEARER * answer
+        tokens = self._prompt(asked) + _DEARER * answer
         beyond = once / max(1, usage.prompt + _DEARER * answer)
         self._rates.learn(max(1, tokens), once, beyond=beyond)
 
-    def likely(self, request: Request, prices: Prices) -> int:
+    def likely(self, asked: _Asked, prices: Prices) -> int:
         """Ticks that the next one may cost: as long and as dear as any of late.
 
         Args:
-            request: What is asked.
+            asked: What is asked.
             prices: What models cost.
         """
-        model, prompt = request.model, self._prompt(request.body)
-        answer = self._answer(request.max_output or 0)
+        model, prompt = asked.model, self._prompt(asked)
+        answer = self._answer(asked.most)
         if self._costs and not prices.knows(model):
             likely = prices.times(model, prompt) * self._rates.high(prompt + _DEARER * answer)
             return max(ceil(likely), *self._costs)
         return prices.at_most(model, Usage(prompt, answer)) + max(self._extras, default=0)
 
-    def _prompt(self, body: bytes) -> int:
+    def _prompt(self, asked: _Asked) -> int:
         """Tokens of a prompt, seldom too few."""
-        least = _ASCII if body.isascii() else _OTHER
-        return ceil(self._prompts.high(len(body), least=least))
+        return ceil(self._prompts.high(asked.size, least=asked.least))
 
     def _answer(self, most: int) -> int:
         """Tokens of the longest answer of late, and more the more they differ.
@@ -174,14 +201,28 @@ class Account:
             request: What was asked.
             prices: What models cost.
         """
-        learned = self._learned.get(request.model)
+        self._of(request.model).learn(usage, _Asked.of(request), prices)
+
+    def recall(self, answers: Iterable[Answered], prices: Prices) -> None:
+        """Learn likewise from answers that are on record, of models that have not answered since.
+
+        Args:
+            answers: The oldest first.
+            prices: What models cost.
+        """
+        known = set(self._learned)
+        for one in answers:
+            # One that used nothing tells nothing.
+            if one.model not in known and (one.usage is None or one.usage.total):
+                self._of(one.model).learn(one.usage, _Asked.before(one), prices)
+
+    def _of(self, model: str) -> Learned:
+        learned = self._learned.get(model)
         if learned is None:
             if len(self._learned) >= _MODELS:
                 self._learned.pop(next(iter(self._learned)))
-            learned = self._learned[request.model] = Learned()
-        learned.answers += 1
-        if usage is not None:
-            learned.learn(usage, request, prices)
+            learned = self._learned[model] = Learned()
+        return learned
 
     def answers(self, model: str) -> int:
         """Answers of a model that there are to learn from."""
@@ -197,7 +238,7 @@ class Account:
                 the API tells.
         """
         learned = self._learned.get(request.model) or Learned()
-        return learned.likely(request, prices)
+        return learned.likely(_Asked.of(request), prices)
 
     def wait_quantiles(self) -> tuple[float, float]:
         """Median and 99th percentile of the remembered waits, in seconds."""

@@ -14,7 +14,7 @@ from supervisor.broker.money import Money
 from supervisor.broker.outage import SILENCE, Outage
 from supervisor.clock import Clock
 from supervisor.ledger.attempt import FETCHED, GONE, Attempt, Settlement
-from supervisor.ledger.ledger import Ledger, UsageRow
+from supervisor.ledger.ledger import Answered, Ledger, UsageRow
 from supervisor.ledger.sums import RECORDED, Sums, ended
 from supervisor.messages import Promise, TrafficClass, Usage
 from supervisor.quota.quota import Quota
@@ -78,29 +78,40 @@ class Books:
         self._spread = spread
         self.accounts: dict[str, Account] = {}
         self._used: defaultdict[str, Sums] = defaultdict(Sums)
+        self._before: defaultdict[str, list[Answered]] = defaultdict(list)
         self.outage = Outage()
         self.under_way = 0
         self.booked = 0
 
     def set_class(self, owner: int, traffic_class: TrafficClass) -> None:
-        """Keep an account for a class, or change it; what it has used of all time is known."""
+        """Keep an account for a class, or change it; what it has used of all time is known.
+
+        So is what its last answers have cost.
+        """
         name = traffic_class.name
         account = self.accounts.get(name)
         if account is None:
-            self.accounts[name] = Account(owner, traffic_class, self._used[name])
+            account = self.accounts[name] = Account(owner, traffic_class, self._used[name])
+            self._money.recall(account, self._before.get(name, ()))
         else:
             account.traffic_class = traffic_class
 
-    def restore(self, usage: Iterable[UsageRow]) -> None:
+    def restore(self, usage: Iterable[UsageRow], answers: Iterable[Answered]) -> None:
         """Count on from what the ledger has counted so far.
 
         Args:
             usage: All of its rows.
+            answers: The last ones, the oldest first.
         """
         for used in self._used.values():
             used.clear()
         for row in usage:
             self._used[row.traffic_class].add_row(row)
+        self._before.clear()
+        for one in answers:
+            self._before[one.traffic_class].append(one)
+        for name, account in self.accounts.items():
+            self._money.recall(account, self._before.get(name, ()))
 
     def granted(self, entry: Entry) -> None:
         """An attempt was written down: count it where everybody looks."""

@@ -274,4 +274,5 @@ def _attempt(entry: Entry, *, now: float, at: Reading) -> Attempt:
         entry.cost,
         at.uptime,
         at.boot,
+        len(request.body),
     )

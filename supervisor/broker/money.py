@@ -10,7 +10,7 @@ from supervisor.broker.account import Account
 from supervisor.broker.entry import Entry
 from supervisor.clock import Clock
 from supervisor.errors import BudgetSpent
-from supervisor.ledger.ledger import HourlyCost
+from supervisor.ledger.ledger import Answered, HourlyCost
 from supervisor.ledger.prices import Prices, ticks
 from supervisor.messages import Priority, Promise, Request, Usage
 from supervisor.quota.budgets import Budgets
@@ -93,6 +93,10 @@ class Money:
         """Learn from an answer what the next may cost."""
         if self:
             account.learn_cost(usage, request, self._prices)
+
+    def recall(self, account: Account, answers: Iterable[Answered]) -> None:
+        """Learn from a class's answers of before, the oldest first."""
+        account.recall(answers, self._prices)
 
     def unpriced(
         self, entry: Entry, status: int, *, failure: Failure | None, usage: Usage | None

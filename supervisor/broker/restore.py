@@ -78,9 +78,10 @@ class Restoration:
             usage = await self._ledger.usage()
             costs = await self._ledger.costs_since(month)
             reserved = await self._ledger.reserved_since(month)
+            answers = await self._ledger.latest_answers()
             if booked == self._books.booked:
                 break
-        self._books.restore(usage)
+        self._books.restore(usage, answers)
         self._money.restore(costs, reserved, self._entries())
 
     def _fill_windows(self, spent: Sequence[Spent], *, now: float, wall: float) -> None:

@@ -1,7 +1,8 @@
 """The price of what waits, as it is known now; and a slow start as long as it is not.
 
 Answers may be far dearer than guessed, and that shows only when they have come. So a class that a
-budget bounds has at first one attempt of a model under way, and with each answer one more.
+budget bounds has at first one attempt of a model under way, and with each answer one more. Answers
+of before a restart count, for they are on record.
 
 So it is with posts of deferred answers, for which those count that are promised, too: they have
 cost what they will. Nobody else waits for those, for that may take a day.

@@ -32,6 +32,7 @@ class Attempt:
         cost: Ticks of 1e-10 US dollars reserved in budgets.
         uptime: The moment of the grant on the system's own clock, in seconds.
         boot: The start of the system that it counts from; 0 where that is not known.
+        size: Bytes of what is asked, for what later ones may cost.
         grace: Seconds after the grant within which it is released: by then it counts when it is
             read back. How late it really was, once it is settled.
     """
@@ -46,6 +47,7 @@ class Attempt:
     cost: int = 0
     uptime: float = 0.0
     boot: int = 0
+    size: int = 0
     grace: float = field(default=0.0, compare=False)
 
     def within(self, grace: float) -> Attempt:
@@ -61,6 +63,7 @@ class Attempt:
             self.cost,
             self.uptime,
             self.boot,
+            self.size,
             grace,
         )
 

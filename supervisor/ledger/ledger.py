@@ -11,7 +11,13 @@ import anyio
 from anyio.abc import TaskStatus
 
 from supervisor.ledger.attempt import Attempt, Settlement
+from supervisor.messages import Usage
 from supervisor.reading import Reading
+
+OF_LATE = 20
+"""Answers of a class and model that tell what the next one may cost."""
+LOOK_BACK = 20_000
+"""Attempts among which these are looked for after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,23 @@ class HourlyCost:
     start: float
     traffic_class: str
     cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer of before, for what the next one may cost.
+
+    Attributes:
+        traffic_class: Who got it.
+        model: Whose it was.
+        size: Bytes of what was asked.
+        usage: Tokens and price; None when the API told none.
+    """
+
+    traffic_class: str
+    model: str
+    size: int
+    usage: Usage | None
 
 
 class Ledger(Protocol):
@@ -152,4 +175,11 @@ class Ledger(Protocol):
 
     async def usage(self) -> Sequence[UsageRow]:
         """Usage by day, class and model, newest day first."""
+        ...
+
+    async def latest_answers(self) -> Sequence[Answered]:
+        """The last answers of each class and model, in the order in which they were asked.
+
+        `OF_LATE` of each, from among the last `LOOK_BACK` attempts whose size is known.
+        """
         ...

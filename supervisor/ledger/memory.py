@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 
 import anyio
 from anyio.abc import TaskStatus
@@ -14,7 +15,7 @@ from anyio.abc import TaskStatus
 from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger import age
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.ledger import LOOK_BACK, OF_LATE, Answered, HourlyCost, Spent, UsageRow
 from supervisor.ledger.sums import RECORDED, Sums
 from supervisor.ledger.sums import ended as ended_sums
 from supervisor.reading import Reading
@@ -30,6 +31,7 @@ class _State:
     tokens: int
     grace: float
     latency: float | None = None
+    answered: Answered | None = None
 
     def row(self, one: Attempt) -> tuple[object, ...]:
         granted, uptime = one.granted + self.grace, age.ticks(one.uptime + self.grace)
@@ -75,6 +77,9 @@ class MemoryLedger:
         """Remember how an attempt ended."""
         if attempt.id in self._states:
             ended = _State(settlement.tokens, attempt.grace, settlement.latency)
+            if settlement.outcome == "answered" and attempt.size:
+                who = attempt.traffic_class, attempt.model
+                ended.answered = Answered(*who, attempt.size, settlement.usage)
             self._states[attempt.id] = ended
         self._sums[_key(attempt)].add(ended_sums(settlement))
         self._reserved[_key(attempt)[:2]] += settlement.unpriced - attempt.cost
@@ -106,6 +111,17 @@ class MemoryLedger:
             days[_day(hour), name, model].add(sums.amounts)
         rows = [sums.row(*key) for key, sums in days.items()]
         return sorted(rows, key=lambda row: (row.day, row.traffic_class), reverse=True)
+
+    async def latest_answers(self) -> Sequence[Answered]:
+        """The last answers of each class and model, in the order in which they were asked."""
+        found: list[Answered] = []
+        told: Counter[tuple[str, str]] = Counter()
+        for attempt in islice(reversed(self._attempts), LOOK_BACK):
+            one = self._states[attempt.id].answered
+            if one is not None and told[one.traffic_class, one.model] < OF_LATE:
+                told[one.traffic_class, one.model] += 1
+                found.append(one)
+        return found[::-1]
 
 
 def _key(attempt: Attempt) -> tuple[float, str, str]:

@@ -19,7 +19,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
-from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.ledger import Answered, HourlyCost, Spent, UsageRow
 from supervisor.ledger.postgresql_connection import Connection, Session, begin, connect, failure
 from supervisor.ledger.sweeping import Sweeping
 from supervisor.reading import Reading
@@ -238,6 +238,21 @@ class PostgresqlLedger:
             statement = _HOURLY.format(column).encode()
             cursor = await connection.execute(statement, (rows.hours_from(moment),))
             return [rows.hourly_cost(row) for row in await cursor.fetchall()]
+
+        return await self._with(read)
+
+    async def latest_answers(self) -> Sequence[Answered]:
+        """The last answers of each class and model, in the order in which they were asked.
+
+        Raises:
+            StoreError: The server cannot be read.
+        """
+        await self._journal.flushed()
+
+        async def read(connection: Connection) -> list[Answered]:
+            statement = rows.LATEST.format("supervisor_attempts").encode()
+            cursor = await connection.execute(statement)
+            return [rows.answered(row) for row in await cursor.fetchall()]
 
         return await self._with(read)
 

@@ -19,8 +19,9 @@ from typing import Any
 from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger import age
 from supervisor.ledger.attempt import Attempt, Settlement
-from supervisor.ledger.ledger import HourlyCost, UsageRow
+from supervisor.ledger.ledger import LOOK_BACK, OF_LATE, Answered, HourlyCost, UsageRow
 from supervisor.ledger.sums import ended
+from supervisor.messages import Usage
 
 _HOUR = 3_600
 LONGEST_ANSWER = 86_400.0
@@ -36,7 +37,7 @@ CHUNK = 5_000
 
 INSERT = (
     "INSERT INTO attempts (seq, id, class, model, job, granted, wait, tokens, reserved, boot,"
-    " uptime) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+    " uptime, size) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 SETTLE = (
     "UPDATE attempts SET tokens=?, reserved=?, ended=?, status=?, outcome=?, latency=?,"
@@ -51,9 +52,16 @@ ADD = (
     " reasoning=h.reasoning+excluded.reasoning, cached=h.cached+excluded.cached,"
     " ticks=h.ticks+excluded.ticks, reserved=h.reserved+excluded.reserved"
 )
+LATEST = (
+    "SELECT class, model, size, prompt, completion, reasoning, cached, ticks FROM (SELECT *,"
+    " row_number() OVER (PARTITION BY class, model ORDER BY seq DESC) AS nth FROM {0}"
+    f" WHERE seq > (SELECT max(seq) FROM {{0}}) - {LOOK_BACK} AND outcome = 'answered'"
+    f" AND size > 0) AS late WHERE nth <= {OF_LATE} ORDER BY seq"
+)
+"""For the table of attempts."""
 ADDED = (
     *(("attempts", "reserved"), ("hours", "reserved")),
-    *(("attempts", "boot"), ("attempts", "uptime")),
+    *(("attempts", "boot"), ("attempts", "uptime"), ("attempts", "size")),
 )
 """Columns that the first ledgers had not: whole numbers, 0 where nothing was written."""
 _RESERVED = 8
@@ -146,6 +154,7 @@ class Numbering:
                     a.cost,
                     a.boot,
                     age.ticks(a.uptime + a.grace),
+                    a.size,
                 )
                 for seq, a in enumerate(attempts, self._following)
             ],
@@ -207,6 +216,16 @@ def usage_row(row: Sequence[Any]) -> UsageRow:
     """One row of sums: the fields in their order, ticks last."""
     counts = {name: _plain(value) for name, value in zip(_SUMS, row, strict=False)}
     return UsageRow(**counts, cost=Decimal(row[-1]) / TICKS_PER_DOLLAR)
+
+
+def answered(row: Sequence[Any]) -> Answered:
+    """A row of `LATEST`."""
+    traffic_class, model, size, prompt, completion, reasoning, cached, ticks = row
+    if prompt is None:
+        return Answered(traffic_class, model, size, None)
+    cost = None if ticks is None else Decimal(ticks) / TICKS_PER_DOLLAR
+    usage = Usage(prompt, completion, reasoning, cached, cost)
+    return Answered(traffic_class, model, size, usage)
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ from supervisor.errors import StoreError
 from supervisor.ledger import age, rows
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.journal import UNFIT, Journal, Settled
-from supervisor.ledger.ledger import HourlyCost, Spent, UsageRow
+from supervisor.ledger.ledger import Answered, HourlyCost, Spent, UsageRow
 from supervisor.ledger.merge import carry_over, last_number
 from supervisor.ledger.shortcut import Shortcut
 from supervisor.ledger.sweeping import Sweeping
@@ -272,6 +272,20 @@ class SqliteLedger:
             StoreError: The file cannot be read.
         """
         return await self._hourly("reserved", moment)
+
+    async def latest_answers(self) -> Sequence[Answered]:
+        """The last answers of each class and model, in the order in which they were asked.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        await self._journal.flushed()
+
+        def read() -> list[Answered]:
+            found = self._open().execute(rows.LATEST.format("attempts"))
+            return [rows.answered(row) for row in found]
+
+        return await self._call(read)
 
     async def _keep_there(self) -> None:
         told = ""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import anyio
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from supervisor.broker.account import ENOUGH
+from supervisor.budget import Budget
 from supervisor.clock import LoopClock
 from supervisor.errors import BudgetSpent
 from supervisor.ledger.prices import KNOWN, Price, Prices
 from supervisor.messages import TrafficClass, Usage
 from supervisor.testing import VirtualLoop
 from tests.broker.desk import at_work
+from tests.broker.ledgers import WatchedLedger
 from tests.upstream.api import Answer, ScriptedApi, completion
 
 pytestmark = pytest.mark.anyio
@@ -34,10 +38,20 @@ def role(budget: str, *, refuses: bool = False) -> TrafficClass:
     return TrafficClass("code", budget=(budget,), refuses=refuses)
 
 
-async def spend(tokens: int, at_once: int) -> int:
-    """Ticks that a budget of one dollar an hour has paid after a minute of many at once."""
-    api = ScriptedApi(default=answer(tokens))
-    async with at_work(LoopClock(), api=api, classes=[role("1 usd / hour")], prices=PRICES) as desk:
+async def spend(tokens: int, at_once: int, before: int) -> int:
+    """Ticks that a budget of one dollar an hour has paid after a minute of many at once.
+
+    Some more were asked before a restart.
+    """
+    api, ledger = ScriptedApi(default=answer(tokens)), WatchedLedger()
+    fixed: dict[str, Any] = {"api": api, "ledger": ledger, "prices": PRICES}
+    classes = [role("1 usd / hour")]
+    async with at_work(LoopClock(), classes=classes, **fixed) as desk:
+        scopes = [desk.start(f"before {number}") for number in range(before)]
+        await anyio.sleep(10)
+        for scope in scopes:
+            scope.cancel()
+    async with at_work(LoopClock(), classes=classes, **fixed) as desk:
         scopes = [desk.start(str(number)) for number in range(at_once)]
         await anyio.sleep(60)
         (budget,) = desk.broker.snapshot().budgets
@@ -47,11 +61,32 @@ async def spend(tokens: int, at_once: int) -> int:
 
 
 @settings(max_examples=12)
-@given(tokens=st.integers(100, 60_000), at_once=st.integers(1, 60))
-def test_an_answer_at_most_is_paid_beyond_the_end(tokens: int, at_once: int) -> None:
+@given(tokens=st.integers(100, 60_000), at_once=st.integers(1, 60), before=st.integers(0, 20))
+@example(tokens=900, at_once=60, before=9)
+def test_an_answer_at_most_is_paid_beyond_the_end(tokens: int, at_once: int, before: int) -> None:
     """However many ask at once: answers that are alike never overshoot by more than two of them."""
-    spent = anyio.run(spend, tokens, at_once, backend_options={"loop_factory": VirtualLoop})
+    options = {"loop_factory": VirtualLoop}
+    spent = anyio.run(spend, tokens, at_once, before, backend_options=options)
     assert spent <= DOLLAR + 2 * tokens * DOLLAR // 10_000
+
+
+async def test_a_slow_answer_holds_nobody_after_a_restart(virtual: LoopClock) -> None:
+    """What was learned is on record: a new process need not wait for a first answer again."""
+    api, ledger = ScriptedApi(default=answer(10)), WatchedLedger()
+    fixed: dict[str, Any] = {"api": api, "ledger": ledger, "prices": PRICES}
+    budgets = (Budget.parse("1 usd / day"),)
+    async with at_work(virtual, budgets=budgets, **fixed) as desk:
+        for number in range(ENOUGH):
+            await desk.ask(f"before {number}")
+    slow = Answer(body=completion(10, 10), after=40.0)
+    async with at_work(virtual, budgets=budgets, **fixed) as desk:
+        api.will("slow", slow)
+        desk.start("slow")
+        others = [str(number) for number in range(10)]
+        for name in others:
+            desk.start(name)
+        with anyio.fail_after(5):
+            await desk.until(*others)
 
 
 LISTED = Prices({"grok-4.7": KNOWN["grok-4.7"]})

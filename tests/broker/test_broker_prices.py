@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.broker.account import Account
+from supervisor.ledger.ledger import Answered
 from supervisor.ledger.prices import KNOWN, Prices, ticks
 from supervisor.ledger.sums import Sums
 from supervisor.messages import Request, TrafficClass, Usage
 
 LISTED = Prices(KNOWN)
 SIZES = st.lists(st.integers(0, 1_500_000), min_size=1, max_size=8)
+LENGTHS = st.integers(1, 5_000)
+MOST = st.none() | st.integers(1, 6_000)
 FRAME = b'{"model":"grok-4.7","messages":[{"role":"user","content":"%s"}]}'
 
 
@@ -75,6 +79,39 @@ def test_letters_of_other_alphabets_are_dearer(size: int) -> None:
     one.learn_cost(Usage(8, 1), asked(10), LISTED)
     cost = LISTED.at_most("grok-4.7", used(request, 1, per_token=3))
     assert cost <= one.likely_cost(request, LISTED)
+
+
+@given(
+    before=st.lists(st.tuples(st.integers(0, 300_000), LENGTHS, LENGTHS, MOST), max_size=8),
+    size=st.integers(0, 300_000),
+    most=MOST,
+    listed=st.booleans(),
+)
+def test_no_cheaper_than_thought_before_a_restart(
+    before: list[tuple[int, int, int, int | None]], size: int, most: int | None, *, listed: bool
+) -> None:
+    """What is read back from the ledger tells no less than the answers themselves did."""
+    prices, price = LISTED if listed else Prices(), KNOWN["grok-4.7"]
+    one, next_one = account(), account()
+    told: list[Answered] = []
+    for known, answer, reasoning, asked_for in before:
+        request = asked(known, most=asked_for)
+        usage = Usage(used(request, 0).prompt, min(answer, asked_for or answer), reasoning)
+        usage = replace(usage, cost=price.of(usage))
+        one.learn_cost(usage, request, prices)
+        told.append(Answered("code", "grok-4.7", len(request.body), usage))
+    next_one.recall(told, prices)
+    assert next_one.answers("grok-4.7") == one.answers("grok-4.7")
+    request = asked(size, most=most)
+    assert next_one.likely_cost(request, prices) >= one.likely_cost(request, prices)
+
+
+def test_what_is_on_record_of_a_model_that_has_answered_since_is_not_counted_twice() -> None:
+    """The own answers of a process are in the ledger, too, when it reads that anew."""
+    one, usage = account(), Usage(10, 50)
+    one.learn_cost(usage, asked(0), LISTED)
+    one.recall([Answered("code", name, 80, usage) for name in ("grok-4.7", "grok-4.3")], LISTED)
+    assert (one.answers("grok-4.7"), one.answers("grok-4.3")) == (1, 1)
 
 
 def answers(*lengths: int, most: int | None = None) -> Account:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.ledger.attempt import FETCHED, UNSENT, Attempt, Settlement
-from supervisor.ledger.ledger import Ledger, Spent
+from supervisor.ledger.ledger import Answered, Ledger, Spent
 from supervisor.ledger.memory import MemoryLedger
 from supervisor.ledger.postgresql import PostgresqlLedger
 from supervisor.ledger.rows import QUICK
@@ -76,9 +76,11 @@ def attempt(
     model: str = "grok-4.7",
     tokens: int = 1_000,
     cost: int = 0,
+    size: int = 0,
 ) -> Attempt:
     """An attempt as the broker writes it down."""
-    return Attempt(f"{name}/1", traffic_class, model, "job-1", granted, 0.5, tokens, cost)
+    names = f"{name}/1", traffic_class, model, "job-1"
+    return Attempt(*names, granted, 0.5, tokens, cost, size=size)
 
 
 def answered(
@@ -100,6 +102,7 @@ async def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert list(await ledger.spent_elsewhere(0.0)) == []
     assert list(await ledger.reserved_since(0.0)) == []
     assert list(await ledger.usage()) == []
+    assert list(await ledger.latest_answers()) == []
 
 
 async def test_an_empty_batch(ledger: Ledger) -> None:
@@ -409,6 +412,25 @@ async def test_what_was_not_sent_is_no_attempt(ledger: Ledger, outcome: str) -> 
     (row,) = await ledger.usage()
     assert (row.attempts, row.answered, row.refused) == (1, 0, 0)
     assert len(await ledger.spent_since(NOON)) == 2
+
+
+async def test_the_last_answers_of_each_class_and_model(ledger: Ledger) -> None:
+    """Twenty of each are told as they were asked, and nothing but what was answered."""
+    code = [attempt(str(number), size=1 + number) for number in range(30)]
+    ceo = attempt("ceo", traffic_class="ceo", size=7)
+    older, other = attempt("older"), attempt("other", model="grok-4.3", size=5)
+    refusal, lost = attempt("refusal", size=9), attempt("lost", size=9)
+    await ledger.record([ceo, older, refusal, lost, *code, other])
+    for one in [other, *code, older]:
+        ledger.settle(one, answered(Usage(one.size, 2, 3, 1, Decimal("0.0000000001"))))
+    ledger.settle(ceo, answered(None))
+    ledger.settle(refusal, refused())
+    usages = [Usage(1 + n, 2, 3, 1, Decimal("0.0000000001")) for n in range(10, 30)]
+    assert list(await ledger.latest_answers()) == [
+        Answered("ceo", "grok-4.7", 7, None),
+        *(Answered("code", "grok-4.7", one.prompt, one) for one in usages),
+        Answered("code", "grok-4.3", 5, Usage(5, 2, 3, 1, Decimal("0.0000000001"))),
+    ]
 
 
 async def test_usage_is_by_day_class_and_model(ledger: Ledger) -> None:
