@@ -312,6 +312,7 @@ def test_every_metric_is_documented(house: House) -> None:
         version="",
         uptime=0.0,
         tasks=0,
+        wall=0.0,
     )
     real = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     listed = {ticked(cells[0])[0]: cells[1] for cells in rows(page("docs/operations.md"), "metric")}

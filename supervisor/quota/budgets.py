@@ -6,6 +6,7 @@ over, so that there is something left for the others; at the end everybody waits
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,8 +63,9 @@ class Budgets:
 
     def __init__(self, total: Sequence[Budget], *, now: float, wall: float) -> None:
         self._offset = wall - now
-        self._total = [Purse(budget, wall) for budget in total]
+        self._total = [Purse(budget, wall) for budget in dict.fromkeys(total)]
         self._own: dict[int, list[Purse]] = {}
+        self._reserved: Counter[int] = Counter()
         self._names: dict[int, str] = {}
         self._costs, self._unpriced = Costs(), Costs()
 
@@ -76,15 +78,18 @@ class Budgets:
         self._offset = wall - now
 
     def set_class(self, owner: int, name: str, budgets: Iterable[Budget], *, now: float) -> None:
-        """Add a class or change its budgets; what it has spent is spent of a new one too."""
+        """Add a class or change its budgets; what is spent or reserved is so of a new one too."""
         known = {purse.budget: purse for purse in self._own.get(owner, ())}
         wall = now + self._offset
-        self._own[owner] = [known.get(one) or self._purse(one, name, wall) for one in budgets]
+        # Said twice it is one: else a change of the class would make it be paid twice.
+        once = dict.fromkeys(budgets)
         self._names[owner] = name
+        self._own[owner] = [known.get(one) or self._purse(owner, one, wall) for one in once]
 
-    def _purse(self, budget: Budget, name: str, wall: float) -> Purse:
+    def _purse(self, owner: int, budget: Budget, wall: float) -> Purse:
         purse = Purse(budget, wall)
-        self._fill(purse, name)
+        purse.reserved = self._reserved[owner]
+        self._fill(purse, self._names[owner])
         return purse
 
     def _fill(self, purse: Purse, name: str | None) -> None:
@@ -136,6 +141,7 @@ class Budgets:
 
     def take(self, owner: int, cost: int, now: float, *, priority: int) -> None:
         """Reserve what a granted request is likely to cost."""
+        self._reserved[owner] += cost
         for purse in self._purses(owner):
             purse.take(cost)
             if priority >= Priority.LOW:
@@ -154,6 +160,7 @@ class Budgets:
             unpriced: Ticks that count because nobody will tell the price.
         """
         self._note(self._names[owner], granted, spent=actual, unpriced=unpriced)
+        self._reserved[owner] -= reserved
         for purse in self._purses(owner):
             purse.settle(reserved=reserved, actual=actual, granted=granted, unpriced=unpriced)
 

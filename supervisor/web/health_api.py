@@ -68,6 +68,7 @@ class HealthApi:
             hub.team.snapshot(),
             hub.jobs.snapshot(),
             tasks=len(asyncio.all_tasks()),
+            wall=hub.clock.wall(),
             **self._facts(),
         )
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,15 +1,17 @@
 """The snapshots in Prometheus' text format. Pure, and small enough to need no library.
 
-Labels name roles, clients, windows and outcomes, all of them few; never ids.
+Labels name roles, clients, windows, budgets and outcomes, all of them few; never ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supervisor.broker.snapshot import BrokerSnapshot, ClassSnapshot
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.jobs.job import JobsSnapshot
+from supervisor.quota.budgets import BudgetSnapshot
 from supervisor.quota.snapshot import WindowSnapshot
 from supervisor.team.snapshot import TeamSnapshot
 
@@ -50,7 +52,7 @@ class Metric:
             yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
 
 
-def exposition(
+def exposition(  # noqa: PLR0913 - everything there is to show
     broker: BrokerSnapshot,
     team: TeamSnapshot,
     jobs: JobsSnapshot,
@@ -58,6 +60,7 @@ def exposition(
     version: str,
     uptime: float,
     tasks: int,
+    wall: float,
 ) -> str:
     """The text that `/metrics` gives.
 
@@ -68,6 +71,7 @@ def exposition(
         version: The version that runs.
         uptime: Seconds since the start.
         tasks: Tasks of the event loop.
+        wall: Unix time now.
     """
     metrics = [
         _gauge("info", "The version that runs.", [Sample(1, {"version": version})]),
@@ -80,6 +84,7 @@ def exposition(
         ),
         *_traffic(broker.classes),
         *_quota(broker.quota.windows),
+        *_budgets(broker.budgets, wall),
         *_team(team),
         _jobs(jobs),
         _gauge(
@@ -149,6 +154,28 @@ def _quota(windows: Iterable[WindowSnapshot]) -> Iterator[Metric]:
         "quota_limit",
         "Units a window holds.",
         [Sample(one.amount, {"window": one.limit}) for one in ones],
+    )
+
+
+def _budgets(budgets: Sequence[BudgetSnapshot], wall: float) -> Iterator[Metric]:
+    def each(values: Iterable[float]) -> list[Sample]:
+        return [
+            Sample(value, {"role": one.of, "budget": one.budget})
+            for one, value in zip(budgets, values, strict=True)
+        ]
+
+    for name, text in (
+        ("amount", "US dollars that a budget holds."),
+        ("spent", "US dollars spent of a budget in its period."),
+        ("reserved", "US dollars of a budget that requests under way may still cost."),
+        ("unpriced", "US dollars of a budget that count as spent, the price being unknown."),
+    ):
+        sums = (getattr(one, name) / TICKS_PER_DOLLAR for one in budgets)
+        yield _gauge(f"budget_{'limit' if name == 'amount' else name}_usd", text, each(sums))
+    yield _gauge(
+        "budget_reset_seconds",
+        "Seconds until a budget's period ends and the next begins.",
+        each(max(0.0, one.ends - wall) for one in budgets),
     )
 
 

@@ -220,6 +220,24 @@ def test_a_budget_that_stays_keeps_what_was_spent() -> None:
     assert till.may(0, CENT)
 
 
+def test_a_budget_that_comes_while_requests_are_under_way() -> None:
+    """They hold money of it, too, and none of it twice; when they have ended nothing is left."""
+    till = Till()
+    till.budgets.take(0, 30 * CENT, 0.0, priority=Priority.MEDIUM)
+    new = [Budget.parse(text) for text in ("0.4 usd / day", "0.40 usd / day")]
+    for _ in range(2):
+        till.budgets.set_class(0, "code", new, now=0.0)
+        assert [one.reserved for one in till.budgets.snapshot(0.0)] == [30 * CENT] * 2
+        assert not till.may(0, 11 * CENT)
+    till.budgets.settle(0, reserved=30 * CENT, actual=20 * CENT, granted=NOON)
+    assert [(one.reserved, one.spent) for one in till.budgets.snapshot(0.0)] == [
+        (0, 20 * CENT),
+        (0, 20 * CENT),
+    ]
+    till.spend(0, 10 * CENT)
+    assert [one.spent for one in till.budgets.snapshot(0.0)] == [30 * CENT] * 2
+
+
 def test_without_budgets_nothing_is_asked() -> None:
     """Where no budget is configured there is none, and everything may go."""
     budgets = Budgets([], now=0.0, wall=NOON)

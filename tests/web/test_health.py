@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.messages import TrafficClass
 from tests.waiting import until
 from tests.web.house import CHAT, QUESTION, beside, open_house, paper_role, waiting
@@ -121,6 +122,25 @@ async def test_metrics_are_prometheus_text() -> None:
             assert line.split("{")[0].split(" ")[0] in named
             float(line.rsplit(" ", 1)[1])
     assert "gw-" not in response.text
+
+
+async def test_metrics_tell_of_each_budget() -> None:
+    """What it holds, what is gone, and when it begins anew: enough to draw it and to be warned."""
+    async with open_house() as house:
+        budgets = ("0.0000000001 usd / month", "0.5 usd / hour", "0.50 usd / hour")
+        house.broker.set_class(TrafficClass("gateway", budget=budgets))
+        await house.client.post(CHAT, json=QUESTION)
+        lines = (await house.client.get("/metrics")).text.splitlines()
+        (_, shown) = house.broker.snapshot().budgets
+        left = shown.ends - house.hub.clock.wall()
+    told = dict(line.rsplit(" ", 1) for line in lines if line.startswith("supervisor_budget_"))
+    assert len(told) == 2 * 5
+    labels = '{role="gateway",budget="0.5 usd / hour"}'
+    assert float(told[f"supervisor_budget_limit_usd{labels}"]) == 0.5
+    assert float(told[f"supervisor_budget_spent_usd{labels}"]) == shown.spent / TICKS_PER_DOLLAR
+    assert float(told[f"supervisor_budget_reserved_usd{labels}"]) == 0
+    assert float(told[f"supervisor_budget_unpriced_usd{labels}"]) == shown.unpriced / 1e10 > 0
+    assert 0 <= float(told[f"supervisor_budget_reset_seconds{labels}"]) - left < 5
 
 
 async def test_metrics_tell_how_many_tasks_there_are() -> None:
