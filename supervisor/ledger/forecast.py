@@ -1,7 +1,9 @@
 """How fast is money spent, and what will the month come to? Pure.
 
-The burn rate is the mean of the last 24 hours, or of the time since the first cost where that is
-less, but of no less than one hour: a first answer must not look like a hundred dollars a day.
+The burn rate is the mean of the last 24 hours, or of the time since the first cost of a month where
+that is less, but of no less than one hour: a first answer must not look like a hundred dollars a
+day, and neither may the first one after a quiet night. Costs are known by the hour, so the 24 are
+those that have ended, and the one that goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from supervisor.budget import span
 from supervisor.ledger.ledger import HourlyCost
 
 _HOUR = 3_600.0
-_LOOK_BACK = 86_400.0
+_LOOK_BACK = 24 * _HOUR
+_MONTH = 31 * 24 * _HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +41,25 @@ def look_back(wall: float) -> float:
     Args:
         wall: Unix time now.
     """
-    return min(span("month", wall).start, wall - _LOOK_BACK - _HOUR)
+    return min(span("month", wall).start, wall - _MONTH)
 
 
 def forecast(costs: Sequence[HourlyCost], wall: float) -> Forecast:
     """What costs lead to.
 
     Args:
-        costs: What was spent, by hour, since `look_back`.
+        costs: What was spent, by hour, since `look_back`, oldest first.
         wall: Unix time now.
     """
-    recent = [one for one in costs if one.start > wall - _LOOK_BACK - _HOUR and one.start <= wall]
+    past = [one for one in costs if one.start <= wall]
     month = span("month", wall)
     spent = sum((one.cost for one in costs if one.start >= month.start), Decimal(0))
     burn = Decimal(0)
-    if recent:
-        began = max(min(one.start for one in recent), wall - _LOOK_BACK)
+    if past:
+        began = max(past[0].start, span("hour", wall).start - _LOOK_BACK)
         hours = max(wall - began, _HOUR) / _HOUR
-        burn = sum((one.cost for one in recent), Decimal(0)) / Decimal(hours)
+        recent = (one.cost for one in past if one.start >= began)
+        burn = sum(recent, Decimal(0)) / Decimal(hours)
     remaining = Decimal((month.end - wall) / _HOUR)
     return Forecast(burn, spent, spent + burn * remaining)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from supervisor.ledger.forecast import forecast, look_back, runs_out
 from supervisor.ledger.ledger import HourlyCost
 
@@ -35,7 +39,20 @@ def test_nothing_leads_to_nothing() -> None:
     seen = forecast([], NOON)
     assert not any((seen.burn, seen.month, seen.month_total))
     assert forecast(costs((16 * 24, "9")), NOON).month == 0
-    assert look_back(NOON) == NOON - (14 * 24 + 12) * HOUR
+    assert look_back(NOON) == NOON - 31 * 24 * HOUR
+
+
+@given(minutes=st.integers(0, 59), spent=st.integers(0, 24))
+def test_what_is_spent_evenly_burns_so(minutes: int, spent: int) -> None:
+    """A dollar an hour is a dollar an hour, at whatever minute and for however long."""
+    even = costs(*((hours, "1") for hours in range(30, 0, -1)), (0, str(Decimal(minutes) / 60)))
+    seen = forecast(even[-1 - spent :], NOON + 60 * minutes)
+    assert seen.burn == pytest.approx(Decimal(1)) or not spent
+
+
+def test_the_first_answer_after_a_quiet_day_is_no_trend_either() -> None:
+    """What the last 24 hours cost is their mean, however late in them it was spent."""
+    assert forecast(costs((30, "5"), (0, "2.4")), NOON).burn == Decimal("0.1")
 
 
 def test_when_a_budget_ends() -> None:
