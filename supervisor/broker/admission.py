@@ -67,10 +67,10 @@ class Admission:
         entry = Entry(request, owner=account.owner, priority=priority, tokens=tokens)
         if self._money:
             entry.cost = self._money.cost(account, request)
-            wait = self._money.shortage(account, entry.cost)
+            shortage = self._money.shortage(account, entry.cost)
             # What was promised is paid for already.
-            if wait is not None and not _is_promised(request):
-                raise budget_spent(request.traffic_class, wait)
+            if shortage is not None and not _is_promised(request):
+                raise budget_spent(request.traffic_class, shortage)
         if request.deadline is not None:
             self._check_deadline(account, request.deadline, tokens)
             entry.deadline = self._clock.monotonic() + request.deadline

@@ -270,9 +270,9 @@ class Broker:
         for account in self._accounts.values():
             first = self._dispatcher.scheduler.first(account.owner)
             cost = 0 if first is None else self._money.cost(account, first.request)
-            wait = None if first is None else self._money.shortage(account, cost)
-            if wait is not None:
-                error = partial(budget_spent, account.traffic_class.name, wait)
+            shortage = None if first is None else self._money.shortage(account, cost)
+            if shortage is not None:
+                error = partial(budget_spent, account.traffic_class.name, shortage)
                 self._give_up_waiting(error, partial(_is_of, account.owner))
 
     async def _granted(self, entry: Entry) -> None:

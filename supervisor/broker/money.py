@@ -14,6 +14,7 @@ from supervisor.ledger.ledger import Answered, HourlyCost
 from supervisor.ledger.prices import Prices, ticks
 from supervisor.messages import Priority, Promise, Request, Usage
 from supervisor.quota.budgets import Budgets
+from supervisor.quota.shortage import Shortage
 from supervisor.upstream.failures import Failure, FailureKind
 
 _log = structlog.get_logger("supervisor.broker")
@@ -151,8 +152,8 @@ class Money:
             unpriced=unpriced,
         )
 
-    def shortage(self, account: Account, cost: int) -> float | None:
-        """Seconds for which a request is refused for want of money.
+    def shortage(self, account: Account, cost: int) -> Shortage | None:
+        """Why a request is refused for want of money.
 
         None where there is some, or where the class waits for it.
 
@@ -163,20 +164,18 @@ class Money:
         if not account.traffic_class.refuses:
             return None
         self.tell_time()
-        now = self._clock.monotonic()
-        until = self._budgets.spent_until(account.owner, cost, now)
-        return None if until is None else until - now
+        return self._budgets.shortage(account.owner, cost, self._clock.monotonic())
 
 
-def budget_spent(name: str, wait: float) -> BudgetSpent:
+def budget_spent(name: str, shortage: Shortage) -> BudgetSpent:
     """What a refused request is told.
 
     Args:
         name: Its class.
-        wait: Seconds until the budget's next period.
+        shortage: Where the money is missing.
     """
     return BudgetSpent(
-        f"the budget of {name}, or that of all, is spent for another {wait:.0f} s",
-        hint=f"raise the budget of {name} or budget.total, or let it wait: at_budget_end",
-        retry_after=wait,
+        str(shortage),
+        hint=f'raise {shortage.setting}, or let {name} wait for it: at_budget_end = "wait"',
+        retry_after=shortage.wait,
     )

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from supervisor.budget import Budget
 from supervisor.messages import Priority
 from supervisor.quota.block import Block, Obstacle
 from supervisor.quota.costs import Costs
 from supervisor.quota.purse import Purse
-
-ALL = "all"
-"""Whose budget the one for everybody is said to be."""
+from supervisor.quota.shortage import ALL, Shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +104,35 @@ class Budgets:
             priority: 0 (most urgent) to 99.
         """
         wall = now + self._offset
-        for purse in self._rolled(owner, wall):
+        for of, purse in self._rolled(owner, wall):
             if not purse.fits(cost) and purse.affords(cost):
-                detail = (
-                    f"the rest of the budget of {purse.budget} is reserved by what is under way"
-                )
+                rest = f"the rest of the budget of {of}, {purse.budget},"
+                detail = f"{rest} is reserved by what is under way"
                 return Block(Obstacle.BUDGET, detail, float("inf"))
             if not purse.fits(cost):
-                detail = f"the budget of {purse.budget} is spent until {_clock(purse.span.end)}"
+                detail = str(_shortage(of, purse, cost, wall=wall))
                 return Block(Obstacle.BUDGET, detail, purse.span.end - self._offset)
             if priority >= Priority.LOW:
                 until = purse.slow_until(owner, cost, wall)
                 if now < until:
                     part = purse.left / purse.budget.ticks
-                    detail = f"{part:.0%} of the budget of {purse.budget} are left: slowed down"
+                    whole = f"the budget of {of}, {purse.budget},"
+                    detail = f"{part:.0%} of {whole} are left: slowed down"
                     return Block(Obstacle.BUDGET, detail, until)
         return None
 
-    def spent_until(self, owner: int, cost: int, now: float) -> float | None:
-        """Monotonic seconds until which a class has no money for such a request; None if it has.
+    def shortage(self, owner: int, cost: int, now: float) -> Shortage | None:
+        """The budget that has no money for such a request of a class for longest; None if all have.
 
         What is only reserved may come back at any moment: it is not counted.
         """
-        ends: list[float] = []
-        for purse in self._rolled(owner, now + self._offset):
-            if not purse.affords(cost):
-                ends.append(purse.span.end - self._offset)
-        return max(ends, default=None)
+        wall = now + self._offset
+        short = [
+            _shortage(of, purse, cost, wall=wall)
+            for of, purse in self._rolled(owner, wall)
+            if not purse.affords(cost)
+        ]
+        return max(short, key=lambda one: one.ends, default=None)
 
     def bounds(self, owner: int) -> bool:
         """Whether any budget bounds a class."""
@@ -212,11 +211,11 @@ class Budgets:
             for of, purse in named
         )
 
-    def _rolled(self, owner: int, wall: float) -> Iterator[Purse]:
+    def _rolled(self, owner: int, wall: float) -> Iterator[tuple[str, Purse]]:
         for purse in self._own.get(owner, ()):
-            yield self._roll(purse, self._names[owner], wall)
+            yield self._names[owner], self._roll(purse, self._names[owner], wall)
         for purse in self._total:
-            yield self._roll(purse, None, wall)
+            yield ALL, self._roll(purse, None, wall)
 
     def _roll(self, purse: Purse, name: str | None, wall: float) -> Purse:
         if purse.roll(wall):
@@ -228,5 +227,6 @@ class Budgets:
         yield from self._total
 
 
-def _clock(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _shortage(of: str, purse: Purse, cost: int, *, wall: float) -> Shortage:
+    left, ends = purse.left + purse.reserved, purse.span.end
+    return Shortage(of, str(purse.budget), left, cost, ends, ends - wall)

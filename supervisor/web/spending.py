@@ -15,7 +15,8 @@ from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.ledger.forecast import forecast, runs_out
 from supervisor.ledger.ledger import HourlyCost, UsageRow
 from supervisor.ledger.prices import ticks
-from supervisor.quota.budgets import ALL, BudgetSnapshot
+from supervisor.quota.budgets import BudgetSnapshot
+from supervisor.quota.shortage import ALL
 
 
 def spending(

@@ -50,7 +50,7 @@ async def test_requests_together_spend_no_money_twice(virtual: LoopClock) -> Non
         assert len(desk.replies) == 10
         (budget,) = desk.broker.snapshot().budgets
         assert (budget.of, budget.spent, budget.reserved) == ("code", DOLLAR, 0)
-        assert "the budget of 1 usd / hour is spent until" in desk.of().why
+        assert "the budget of code, 1 usd / hour," in desk.of().why
         await anyio.sleep(3_600)
         assert len(desk.replies) == 15
 
@@ -81,6 +81,37 @@ async def test_a_client_is_refused_with_the_time(virtual: LoopClock) -> None:
         assert refused.value.retry_after is not None
         assert 0 < refused.value.retry_after <= 86_400
         assert len(api.arrivals) == 2
+
+
+@pytest.mark.parametrize(
+    ("total", "spent", "told"),
+    [
+        (
+            "0.1 usd / day",
+            "budget of all, 0.1 usd / day, is spent",
+            "raise budget.total, or let code",
+        ),
+        (
+            "0.2 usd / month",
+            "of code, 0.15 usd / hour, has 0.05 usd left",
+            "raise the budget of code",
+        ),
+    ],
+)
+async def test_who_is_refused_hears_which_budget_it_is(
+    virtual: LoopClock, total: str, spent: str, told: str
+) -> None:
+    """Whose it is, how much is left of it until when, what is needed, and what to do."""
+    api, classes = ScriptedApi(default=answer()), [role("code", "0.15 usd / hour", refuses=True)]
+    budgets = (Budget.parse(total),)
+    async with at_work(virtual, api=api, classes=classes, budgets=budgets, prices=PRICES) as desk:
+        await desk.ask("a")
+        with pytest.raises(BudgetSpent) as refused:
+            await desk.ask("b")
+    assert spent in refused.value.message
+    assert " until 20" in refused.value.message
+    assert told in refused.value.hint
+    assert ("0.1 usd are likely to be needed" in refused.value.message) == ("left" in spent)
 
 
 async def test_low_work_leaves_the_rest_to_others(virtual: LoopClock) -> None:

@@ -42,7 +42,10 @@ def test_both_budgets_hold() -> None:
     block = till.budgets.blocked(0, 6 * CENT, 0.0, priority=Priority.MEDIUM)
     assert block is not None
     assert (block.obstacle, block.until) == (Obstacle.BUDGET, 3_600.0)
-    assert block.detail == "the budget of 0.5 usd / hour is spent until 2027-01-15 13:00 UTC"
+    assert block.detail == (
+        "the budget of code, 0.5 usd / hour, has 0.05 usd left until 2027-01-15 13:00 UTC,"
+        " and 0.06 usd are likely to be needed"
+    )
     assert till.may(1, 55 * CENT)
     assert not till.may(1, 56 * CENT)
 
@@ -76,7 +79,7 @@ def test_low_work_is_slowed_before_the_end() -> None:
     till.budgets.settle(1, reserved=CENT, actual=CENT, granted=NOON)
     block = till.budgets.blocked(1, CENT, 1.0, priority=Priority.LOW)
     assert block is not None
-    assert block.detail == "9% of the budget of 1 usd / hour are left: slowed down"
+    assert block.detail == "9% of the budget of all, 1 usd / hour, are left: slowed down"
     assert block.until == 3_599.0 / 9
     assert till.may(1, CENT, now=1.0)
     assert till.may(1, CENT, now=400.0, priority=Priority.LOW)
