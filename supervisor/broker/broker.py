@@ -461,6 +461,11 @@ class Broker:
             return None
         return why(self._dispatcher, entry, self._clock.monotonic())
 
+    def why_job(self, job: str) -> Why | None:
+        """Why a job waits that runs: what its oldest waiting request says; None where none does."""
+        own = (one.request.id for one in self._entries.values() if one.request.job == job)
+        return next((why for name in own if (why := self.why(name)) is not None), None)
+
     def _state(self) -> tuple[str, str]:
         now = self._clock.monotonic()
         halted, down = self._halt.reason(now), self._books.outage.reason(now)

@@ -76,7 +76,9 @@ class JobsApi:
         return await self._shown(ended or job)
 
     async def _shown(self, job: Job) -> Response:
-        return document({**shown(job), "why": await self._hub.jobs.why(job)})
+        waits = self._hub.broker.why_job(job.id)
+        why = await self._hub.jobs.why(job) if waits is None else f"its request waits: {waits}"
+        return document({**shown(job), "why": why})
 
     async def list(self, request: Request) -> Response:
         """List jobs, newest first, without what they were given and what came out.

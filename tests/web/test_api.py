@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from supervisor.clock import LoopClock
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.messages import Cost, JsonValue
+from supervisor.messages import Request as AskedByJob
 from supervisor.upstream.failures import Failure, FailureKind
 from supervisor.upstream.outcome import Outcome
 from supervisor.web.closing import Closing
@@ -61,6 +62,22 @@ async def test_many_submissions_take_turns(monkeypatch: pytest.MonkeyPatch) -> N
             gate.set()
     assert max(at_once) == 8
     assert len(house.jobs.kept) == 20
+
+
+async def test_a_job_that_runs_says_why_its_request_waits() -> None:
+    """One that is parked until there is money again, or room, says so; once it is sent no more."""
+    async with open_house() as house:
+        await house.client.post("/api/jobs", json={"role": "quality", "input": None})
+        house.jobs.kept["j1"] = replace(house.jobs.kept["j1"], status=JobStatus.RUNNING)
+        house.broker.pause("lunch")
+        asked = AskedByJob(id="r1", traffic_class="quality", body=b"{}", job="j1")
+        async with beside(partial(house.broker.ask, asked)):
+            await until(lambda: waiting(house, "quality"))
+            shown = (await house.client.get("/api/jobs/j1")).json()
+            assert shown["why"] == "its request waits: first in line; sending is paused by hand"
+            house.broker.resume()
+            await until(lambda: not waiting(house, "quality"))
+            assert (await house.client.get("/api/jobs/j1")).json()["why"] == ""
 
 
 async def test_same_key_is_the_same_job() -> None:
