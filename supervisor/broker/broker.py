@@ -11,7 +11,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, KeysView
 from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 import structlog
@@ -25,7 +24,7 @@ from supervisor.broker.deferred import Deferring
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
 from supervisor.broker.halt import Halt
-from supervisor.broker.money import Money, budget_spent
+from supervisor.broker.money import Money
 from supervisor.broker.reply import StreamedReply
 from supervisor.broker.restore import Restoration
 from supervisor.broker.settings import BrokerSettings
@@ -265,16 +264,6 @@ class Broker:
         self._dispatcher.submit(entry)
         return entry
 
-    def _give_up_unpaid(self) -> None:
-        """Refuse what has come to wait for money meanwhile, in classes that do not wait for it."""
-        for account in self._accounts.values():
-            first = self._dispatcher.scheduler.first(account.owner)
-            cost = 0 if first is None else self._money.cost(account, first.request)
-            shortage = None if first is None else self._money.shortage(account, cost)
-            if shortage is not None:
-                error = partial(budget_spent, account.traffic_class.name, shortage)
-                self._give_up_waiting(error, partial(_is_of, account.owner))
-
     async def _granted(self, entry: Entry) -> None:
         """Wait for a grant that is still fresh.
 
@@ -347,8 +336,6 @@ class Broker:
         self._entries.pop(entry.request.id, None)
         self._dispatcher.leave(entry)
         self._left.set()
-        if self._money:
-            self._give_up_unpaid()
 
     # -- by hand ----------------------------------------------------------------------------------
 
@@ -485,8 +472,3 @@ class Broker:
         self._money.tell_time()
         budgets = self._budgets.snapshot(now)
         return BrokerSnapshot(state, reason, classes, quota, budgets, unusable)
-
-
-def _is_of(owner: int, entry: Entry) -> bool:
-    """Whether a request is of a class, and needs money: fetching an answer does not."""
-    return entry.owner == owner and not entry.is_promised

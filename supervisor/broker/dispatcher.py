@@ -161,10 +161,26 @@ class Dispatcher:
                 pacer.spend()
             elif result.pace is not None and not permitted:
                 pacer.want(result.pace)
+        if self.quota.budgets:
+            self._refuse_unpaid()
         if result.grants:
             await self._release(result.grants, now)
         else:
             await self._sleep(result, now)
+
+    def _refuse_unpaid(self) -> None:
+        """Tell those first in line for which there is no money, unless their class waits for it.
+
+        Others behind them may be cheaper. Looked at whenever anything has changed, for money goes
+        also while nobody leaves: what a retry is of may have been billed.
+        """
+        for _, lane in list(self.scheduler.lanes()):
+            while (first := lane.first()) is not None:
+                refusal = self.toll.refusal(first)
+                if refusal is None:
+                    break
+                self.leave(first)
+                first.give_up(refusal)
 
     async def _release(self, entries: Sequence[Entry], now: float) -> None:
         """Write a batch down, then let it go."""

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from supervisor.broker.account import ENOUGH, Account
 from supervisor.broker.entry import Entry
-from supervisor.broker.money import Money
+from supervisor.broker.money import Money, budget_spent
+from supervisor.errors import BudgetSpent
 from supervisor.quota.block import Block, Obstacle
 from supervisor.scheduler.ticket import TicketState
 
@@ -53,6 +54,15 @@ class Toll:
         model = request.model or "its model"
         detail = f"the price of {model} is being learned: {running} under way, {answers} answered"
         return Block(Obstacle.BUDGET, detail, float("inf"))
+
+    def refusal(self, ticket: Entry) -> BudgetSpent | None:
+        """What it is told for which there is no money, where its class does not wait for some."""
+        account = self._accounts[ticket.request.traffic_class]
+        # What is promised is paid for.
+        if ticket.is_promised or not account.traffic_class.refuses:
+            return None
+        shortage = self._money.shortage(account, self._money.cost(account, ticket.request))
+        return None if shortage is None else budget_spent(account.traffic_class.name, shortage)
 
     def took(self, ticket: Entry) -> None:
         """It is granted."""

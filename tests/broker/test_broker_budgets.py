@@ -17,7 +17,7 @@ from supervisor.messages import Priority, TrafficClass, Usage
 from supervisor.quota.budgets import BudgetSnapshot
 from tests.broker.desk import at_work, broker_of, request
 from tests.broker.ledgers import WatchedLedger
-from tests.upstream.api import BROKEN, CAPACITY, Answer, ScriptedApi, completion
+from tests.upstream.api import BROKEN, CAPACITY, CUT, Answer, ScriptedApi, completion
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +81,32 @@ async def test_a_client_is_refused_with_the_time(virtual: LoopClock) -> None:
         assert refused.value.retry_after is not None
         assert 0 < refused.value.retry_after <= 86_400
         assert len(api.arrivals) == 2
+
+
+async def test_a_retry_for_which_no_money_is_left_is_told(virtual: LoopClock) -> None:
+    """What the first attempt may have cost counts; nobody who does not wait for money hangs."""
+    api = ScriptedApi(CUT, default=answer())
+    classes = [role("code", "0.15 usd / month", refuses=True)]
+    async with at_work(virtual, api=api, classes=classes, prices=PRICES) as desk:
+        with anyio.fail_after(10), pytest.raises(BudgetSpent, match="usd left until"):
+            await desk.ask("a")
+        assert len(api.arrivals) == 1
+
+
+async def test_a_dear_request_takes_no_cheap_ones_with_it(virtual: LoopClock) -> None:
+    """It is refused alone: there is money for those behind it."""
+    api = ScriptedApi(default=Answer(body=completion(10, 10), after=1.0))
+    classes = [role("code", "0.25 usd / day", refuses=True, concurrency=1)]
+    prices = Prices({"grok-4.7": Price(Decimal(10), Decimal(10), Decimal(100))})
+    async with at_work(virtual, api=api, classes=classes, prices=prices) as desk:
+        api.will("a", answer())
+        desk.start("a")
+        desk.start("dear", size=100_000)
+        for name in "bc":
+            desk.start(name)
+        await desk.until("a", "b", "c", "dear")
+        assert set(desk.replies) == {"a", "b", "c"}
+        assert set(desk.errors) == {"dear"}
 
 
 @pytest.mark.parametrize(
