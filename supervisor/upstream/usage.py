@@ -47,9 +47,9 @@ def usage_of(document: Mapping[str, Any]) -> Usage | None:
     if not any(_is_number(usage.get(name)) for name in _COUNTS) or not _can_be(usage):
         # Nobody knows what was used: the reservation has to stand.
         return None
-    if "input_tokens" in usage:
-        return _of_response(usage)
-    return _of_chat(usage)
+    found = _of_response(usage) if "input_tokens" in usage else _of_chat(usage)
+    # There is no answer to no prompt: such zeros stand for what was not counted.
+    return found if found.total or found.cost else None
 
 
 def _of_chat(usage: Mapping[str, Any]) -> Usage:

@@ -89,6 +89,17 @@ def test_usage_that_says_nothing(raw: dict[str, Any]) -> None:
     assert usage is None or usage.total > 0
 
 
+@pytest.mark.parametrize("ticks", [{}, {"cost_in_usd_ticks": 0}])
+@pytest.mark.parametrize("form", [CHAT, RESPONSE])
+def test_zeros_say_nothing(form: dict[str, Any], ticks: dict[str, int]) -> None:
+    """Servers that do not count send noughts; an answer for nothing there is not."""
+    noughts = {name: 0 for name, count in form.items() if isinstance(count, int)}
+    assert usage_of({"usage": {**noughts, **ticks}}) is None
+    paid = usage_of({"usage": {**noughts, "cost_in_usd_ticks": 7}})
+    assert paid is not None
+    assert paid.cost == Decimal("0.0000000007")
+
+
 ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
 USAGE = st.dictionaries(
     st.sampled_from([*CHAT, *RESPONSE, "cost_in_usd_ticks"]),
