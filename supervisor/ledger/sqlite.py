@@ -250,12 +250,7 @@ class SqliteLedger:
         Raises:
             StoreError: The file cannot be read.
         """
-        await self._journal.flushed()
-
-        def read() -> list[UsageRow]:
-            return [rows.usage_row(row) for row in self._open().execute(_USAGE)]
-
-        return await self._call(read)
+        return await self._rows(_USAGE, rows.usage_row)
 
     async def costs_since(self, moment: float) -> Sequence[HourlyCost]:
         """What was spent in each hour that began at or after a Unix time, oldest first.
@@ -279,13 +274,7 @@ class SqliteLedger:
         Raises:
             StoreError: The file cannot be read.
         """
-        await self._journal.flushed()
-
-        def read() -> list[Answered]:
-            found = self._open().execute(rows.LATEST.format("attempts"))
-            return [rows.answered(row) for row in found]
-
-        return await self._call(read)
+        return await self._rows(rows.LATEST.format("attempts"), rows.answered)
 
     async def _keep_there(self) -> None:
         told = ""
@@ -312,13 +301,13 @@ class SqliteLedger:
                 _log.warning("ledger.sweep_failed", error=str(error))
 
     async def _hourly(self, column: str, moment: float) -> Sequence[HourlyCost]:
+        return await self._rows(_HOURLY.format(column), rows.hourly_cost, rows.hours_from(moment))
+
+    async def _rows(self, statement: str, made: Callable[[rows.Row], T], *values: int) -> list[T]:
         await self._journal.flushed()
-
-        def read() -> list[HourlyCost]:
-            found = self._open().execute(_HOURLY.format(column), (rows.hours_from(moment),))
-            return [rows.hourly_cost(row) for row in found]
-
-        return await self._call(read)
+        return await self._call(
+            lambda: [made(row) for row in self._open().execute(statement, values)]
+        )
 
     def _begin(
         self, attempts: Sequence[Attempt], settlements: Sequence[Settled]
