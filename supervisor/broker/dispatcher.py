@@ -16,6 +16,7 @@ from anyio.abc import TaskStatus
 
 from supervisor.broker.entry import Entry
 from supervisor.broker.lines import Lines
+from supervisor.broker.obstacle import block_of
 from supervisor.broker.toll import Toll
 from supervisor.clock import LastingClock
 from supervisor.errors import DeadlineExceeded, LedgerUnavailable, RequestError, StoreError
@@ -153,9 +154,10 @@ class Dispatcher:
         result = self.scheduler.round(now, most=_BATCH, paced=permitted)
         for entry in result.expired:
             waited = max(0.0, now - entry.since) + entry.waited
-            entry.give_up(
-                DeadlineExceeded(f"given up after {waited:.1f} s in the queue: its deadline passed")
-            )
+            block = block_of(self.quota, self.scheduler, self.toll, entry=entry, now=now)
+            why = "" if block is None else f"; {block.detail}"
+            message = f"given up after {waited:.1f} s in the queue: its deadline passed{why}"
+            entry.give_up(DeadlineExceeded(message))
         if pacer is not None:
             if permitted and not result.credit:
                 pacer.spend()

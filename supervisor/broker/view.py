@@ -7,6 +7,7 @@ from decimal import Decimal
 from supervisor.broker.account import Account
 from supervisor.broker.dispatcher import Dispatcher
 from supervisor.broker.entry import Entry
+from supervisor.broker.obstacle import block_of
 from supervisor.broker.snapshot import ClassSnapshot, RequestsSnapshot, Why
 from supervisor.budget import TICKS_PER_DOLLAR
 from supervisor.quota.block import Block, Obstacle
@@ -55,19 +56,7 @@ def why(dispatcher: Dispatcher, entry: Entry, now: float) -> Why:
 
 def _obstacle(dispatcher: Dispatcher, entry: Entry, place: Place, *, now: float) -> Block:
     quota, scheduler = dispatcher.quota, dispatcher.scheduler
-    if quota.allowance(now) < 1:
-        return quota.closed(now)
-    if scheduler.is_busy(entry.owner):
-        running = scheduler.in_flight(entry.owner)
-        return Block(Obstacle.CONCURRENCY, f"{running} of its requests are in flight", float("inf"))
-    block = dispatcher.toll.blocked(entry) or quota.blocked(
-        entry.owner,
-        entry.tokens,
-        now,
-        priority=entry.priority,
-        first_at=entry.first_at,
-        cost=entry.cost,
-    )
+    block = block_of(quota, scheduler, dispatcher.toll, entry=entry, now=now)
     if block is not None:
         return block
     if place.ahead:

@@ -10,7 +10,7 @@ import pytest
 
 from supervisor.budget import Budget
 from supervisor.clock import LoopClock
-from supervisor.errors import BudgetSpent
+from supervisor.errors import BudgetSpent, DeadlineExceeded
 from supervisor.ledger.attempt import Attempt, Settlement
 from supervisor.ledger.prices import Price, Prices
 from supervisor.messages import Priority, TrafficClass, Usage
@@ -91,6 +91,18 @@ async def test_a_retry_for_which_no_money_is_left_is_told(virtual: LoopClock) ->
         with anyio.fail_after(10), pytest.raises(BudgetSpent, match="usd left until"):
             await desk.ask("a")
         assert len(api.arrivals) == 1
+
+
+async def test_who_waits_for_money_until_its_deadline_hears_so(virtual: LoopClock) -> None:
+    """The error says what stood in the way, as the views did while it waited."""
+    api = ScriptedApi(default=answer())
+    classes = [role("code", "0.1 usd / day")]
+    async with at_work(virtual, api=api, classes=classes, prices=PRICES) as desk:
+        await desk.ask("a")
+        with pytest.raises(
+            DeadlineExceeded, match=r"passed; the budget of code, 0\.1 usd / day, is"
+        ):
+            await desk.ask("b", deadline=5.0)
 
 
 async def test_a_dear_request_takes_no_cheap_ones_with_it(virtual: LoopClock) -> None:
