@@ -14,6 +14,8 @@ from typing import Literal, cast
 Period = Literal["hour", "day", "month"]
 
 TICKS_PER_DOLLAR = 10_000_000_000
+ALL = "all"
+"""Whose budget the one for everybody together is said to be; nobody else is called so."""
 EXPECTED = '"N usd / PERIOD" such as "5 usd / day", PERIOD one of hour, day, month'
 
 _BUDGET = re.compile(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
+from supervisor.budget import ALL
 from supervisor.config.assignment import Place
 from supervisor.config.settings import Settings
 from supervisor.errors import ConfigError
@@ -70,6 +71,13 @@ def _names(settings: Settings) -> Iterator[Contradiction]:
                     (section, name),
                     f"expected a name in [{section}] to be a lower-case letter and then letters, "
                     f'digits, "_" or "-", got: "{name}"',
+                )
+            if name == ALL:
+                # Its budget could not be told from that of everybody.
+                yield (
+                    (section, name),
+                    f'expected a name in [{section}] but "{ALL}", which means everybody together: '
+                    "rename it, or set budget.total",
                 )
     for name in settings.clients:
         if name in settings.roles.named:

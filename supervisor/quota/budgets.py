@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from supervisor.budget import Budget
+from supervisor.budget import ALL, Budget
 from supervisor.messages import Priority
 from supervisor.quota.block import Block, Obstacle
 from supervisor.quota.costs import Costs
 from supervisor.quota.purse import Purse
-from supervisor.quota.shortage import ALL, Shortage
+from supervisor.quota.shortage import Shortage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from supervisor.budget import TICKS_PER_DOLLAR
-
-ALL = "all"
-"""Whose budget the one for everybody is said to be."""
+from supervisor.budget import ALL, TICKS_PER_DOLLAR
 
 
 @dataclass(frozen=True, slots=True)

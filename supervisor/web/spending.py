@@ -11,12 +11,11 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from supervisor.budget import TICKS_PER_DOLLAR
+from supervisor.budget import ALL, TICKS_PER_DOLLAR
 from supervisor.ledger.forecast import forecast, runs_out
 from supervisor.ledger.ledger import HourlyCost, UsageRow
 from supervisor.ledger.prices import ticks
 from supervisor.quota.budgets import BudgetSnapshot
-from supervisor.quota.shortage import ALL
 
 
 def spending(

@@ -80,9 +80,9 @@ def test_open_door_without_a_token(host: str) -> None:
     assert f'"{host}"' in text
 
 
-@pytest.mark.parametrize("name", ["Ceo", "1st", "a b", "a.b", "ü", ""])
+@pytest.mark.parametrize("name", ["Ceo", "1st", "a b", "a.b", "ü", "", "all"])
 def test_names(name: str) -> None:
-    """A name can be written in a URL, a header and a variable."""
+    """A name can be written in a URL, a header and a variable, and is nobody else's."""
     for section in ("roles", "clients"):
         [text] = found(**{section: {name: {}}})
         assert f"expected a name in [{section}]" in text
