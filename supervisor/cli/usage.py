@@ -13,7 +13,7 @@ from supervisor.cli.flag import AsJson, Flag
 from supervisor.cli.output import print_json, talk
 from supervisor.cli.place import HERE, Place
 from supervisor.cli.usage_csv import table
-from supervisor.terminal.usage_text import EVERY, By, outlook, rendered, summed
+from supervisor.terminal.usage_text import EVERY, NOTHING, By, outlook, rendered, summed
 
 
 def usage(
@@ -42,4 +42,6 @@ def usage(
         print(rendered(rows, groups))
         print("\n" + outlook(document))
     else:
-        talk("nothing was used yet")
+        talk(NOTHING)
+        if document["budgets"]:
+            print(outlook(document))

@@ -13,6 +13,7 @@ from supervisor.terminal.text import shortened, table
 By = Literal["day", "role", "model"]
 EVERY: tuple[By, ...] = ("day", "role", "model")
 
+NOTHING = "nothing was used yet"
 COUNTS = ("attempts", "answered", "refused", "prompt", "cached", "completion", "reasoning")
 FIELDS: Mapping[By, str] = {"day": "day", "role": "traffic_class", "model": "model"}
 _HEADS: Mapping[By, str] = {"day": "day", "role": "who", "model": "model"}
@@ -26,9 +27,9 @@ def usage_text(document: Mapping[str, Any]) -> str:
     Args:
         document: What `/api/usage` answers.
     """
-    if not document["usage"]:
-        return "nothing was used yet"
-    return f"{rendered(summed(document['usage'], EVERY))}\n\n{outlook(document)}"
+    if document["usage"]:
+        return f"{rendered(summed(document['usage'], EVERY))}\n\n{outlook(document)}"
+    return NOTHING + (f"\n\n{outlook(document)}" if document["budgets"] else "")
 
 
 def summed(rows: Sequence[dict[str, Any]], groups: Sequence[By]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from supervisor.jobs.job import JobStatus
-from supervisor.messages import JsonValue
+from supervisor.messages import JsonValue, TrafficClass
 from tests.cli.commands import Result, command
 from tests.waiting import until
 from tests.web.house import (
@@ -333,6 +333,15 @@ async def test_submit_says_that_the_key_is_refused(
     assert result.err.count("job j1 waits until the key is mended: ") == 1
 
 
+async def test_usage_shows_budgets_of_which_nothing_was_used(capsys: Capture) -> None:
+    """Whoever has set one sees that it is there."""
+    async with open_house() as house, served(house) as port:
+        house.broker.set_class(TrafficClass("gateway", budget=("3 usd / day",)))
+        result = await command(capsys, port, "usage")
+    assert result.err == "nothing was used yet\n"
+    assert result.out.startswith("budget of gateway: 0.0000 of 3 usd / day spent, 3.0000 left")
+
+
 async def test_usage_sums_up(capsys: Capture) -> None:
     """Usage is a table with a sum, or one JSON document."""
     async with open_house() as house, served(house) as port:
@@ -341,7 +350,7 @@ async def test_usage_sums_up(capsys: Capture) -> None:
         result = await command(capsys, port, "usage")
         as_json = await command(capsys, port, "usage", "--json")
         as_csv = await command(capsys, port, "usage", "--csv", "--by", "role")
-    assert nothing.err == "nothing was used yet\n"
+    assert (nothing.out, nothing.err) == ("", "nothing was used yet\n")
     assert result.out.splitlines()[1].split()[1:3] == ["gateway", "grok-4.7"]
     assert result.out.splitlines()[2].split() == [
         "total", "1", "1", "0", "3", "0", "2", "0", "0.0000",

@@ -97,7 +97,7 @@ async def test_nothing_yet() -> None:
     empty = House(
         {
             "/api/jobs?limit=20": {"jobs": []},
-            "/api/usage": {"usage": []},
+            "/api/usage": {"usage": [], "budgets": []},
             "/api/roles": {"roles": [], "broken": []},
         }
     )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from supervisor.terminal.usage_text import COUNTS, EVERY, rendered, summed
+from supervisor.budget import TICKS_PER_DOLLAR
+from supervisor.quota.budgets import BudgetSnapshot
+from supervisor.terminal.usage_text import COUNTS, EVERY, rendered, summed, usage_text
+from supervisor.web.spending import spending
 
 LONG = "x" * 5_000
 
@@ -30,3 +33,12 @@ def test_long_names_are_not_taken_for_one() -> None:
     """Rows are told apart by whole names: what is shortened is only shown so."""
     rows = summed([row("code", f"{LONG}1"), row("code", f"{LONG}2")], ["model"])
     assert [one["model"] for one in rows] == [f"{LONG}1", f"{LONG}2"]
+
+
+def test_a_budget_of_which_nothing_was_used_is_shown() -> None:
+    """Whoever has set one sees that it is there; without one there is nothing to show."""
+    sums = {"spent": 0, "reserved": 0, "unpriced": 0, "amount": 9 * TICKS_PER_DOLLAR}
+    budget = BudgetSnapshot("all", "9 usd / day", **sums, started=0.0, ends=86_400.0)
+    text = usage_text(spending([], [], budgets=[budget], wall=0.0))
+    assert text.startswith("nothing was used yet\n\nbudget of all: 0.0000 of 9 usd / day spent")
+    assert usage_text(spending([], [], budgets=[], wall=0.0)) == "nothing was used yet"
