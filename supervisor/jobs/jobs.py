@@ -21,6 +21,7 @@ from supervisor.jobs.runner import Execute, Runner
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import Store
 from supervisor.jobs.suspects import Casualty, Suspects, judge_deaths
+from supervisor.jobs.text import writable
 from supervisor.jobs.timetable import Timetable
 from supervisor.messages import Cost, JsonValue
 
@@ -193,7 +194,8 @@ class Jobs:
         new = table.NewJob(
             id=new_job_id(role, key),
             role=role,
-            key=key,
+            # The id follows from it as it is; this is for people.
+            key=writable(key),
             parent=parent,
             priority=priority,
             input=text,

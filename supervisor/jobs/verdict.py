@@ -10,6 +10,7 @@ from typing import cast
 
 from supervisor.errors import Draining, JobFailed, JobPoisoned, JobStoreError, SupervisorError
 from supervisor.jobs.job import JobStatus
+from supervisor.jobs.text import writable
 
 MAX_CRASHES = 3
 """A job that made its role crash this often is set aside."""
@@ -69,7 +70,7 @@ def judge_result(result: object) -> Ending:
 
 def judge_refusal(error: SupervisorError) -> Ending:
     """The job cannot be done, and running it again would change nothing."""
-    return Ending(status=JobStatus.FAILED, error=f"{type(error).__name__}: {error}")
+    return Ending(status=JobStatus.FAILED, error=writable(_told(error)))
 
 
 def judge_error(error: BaseException, *, crashes: int) -> Verdict:
@@ -85,12 +86,11 @@ def judge_error(error: BaseException, *, crashes: int) -> Verdict:
     refusals = [leaf for leaf in leaves if isinstance(leaf, SupervisorError)]
     if len(refusals) == len(leaves):
         return judge_refusal(refusals[0])
-    detail = "".join(traceback.format_exception(error))[-_DETAIL_LENGTH:]
+    detail = writable("".join(traceback.format_exception(error))[-_DETAIL_LENGTH:])
     if crashes + 1 < MAX_CRASHES:
         return Crashed(detail, None)
     poisoned = JobPoisoned(
-        f"the job made its role crash {crashes + 1} times, "
-        f"the last time with {type(error).__name__}: {error}",
+        f"the job made its role crash {crashes + 1} times, the last time with {_told(error)}",
         hint="its detail holds the traceback; retry it when the role is mended",
     )
     return Crashed(detail, judge_refusal(poisoned))
@@ -99,6 +99,15 @@ def judge_error(error: BaseException, *, crashes: int) -> Verdict:
 def store_failure(error: BaseException) -> JobStoreError | None:
     """What the jobs' own store has failed of, among what a run raised."""
     return next((leaf for leaf in _leaves(error) if isinstance(leaf, JobStoreError)), None)
+
+
+def _told(error: BaseException) -> str:
+    """Class and text of an error; some fail in telling it."""
+    try:
+        text = str(error)
+    except Exception as failure:
+        text = f"<its text cannot be had: {type(failure).__name__}>"
+    return f"{type(error).__name__}: {text}"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -68,6 +68,21 @@ def test_any_other_error_is_a_crash(error: BaseException) -> None:
         assert type(error).__name__ in verdict.detail
 
 
+class Mute(Exception):
+    """Fails in telling what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_error_that_cannot_be_told_is_a_crash_too() -> None:
+    """A class of a role's own that fails in telling its text decides nothing else."""
+    verdict = judge_error(Mute(), crashes=MAX_CRASHES - 1)
+    assert isinstance(verdict, Crashed)
+    assert verdict.ending is not None
+    assert "Mute: <its text cannot be had: RuntimeError>" in str(verdict.ending.error)
+
+
 def test_the_last_crash_sets_the_job_aside() -> None:
     """A job that crashes its role every time ends as poisoned, and says what to do."""
     verdict = judge_error(ValueError("boom"), crashes=MAX_CRASHES - 1)

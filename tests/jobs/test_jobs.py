@@ -103,6 +103,26 @@ async def test_the_run_knows_its_job(team: Team) -> None:
     assert repr(run) == f"<JobRun look {job.id} number=1>"
 
 
+@pytest.mark.parametrize("error", [JobFailed, ValueError])
+async def test_no_text_of_a_role_stops_others_jobs(team: Team, error: type[Exception]) -> None:
+    """Halves of surrogate pairs, which models emit, and NULs end their own job and no more."""
+    text = "half \ud83d and \0"
+
+    async def handle(run: JobRun) -> JsonValue:
+        raise error(text)
+
+    team.add("odd", handle)
+    team.add("echo")
+    async with team.at_work() as jobs:
+        odd = await jobs.wait((await jobs.submit("odd", 1, key=text)).id)
+        same = await jobs.submit("odd", 2, key=text)
+        other = await jobs.wait((await jobs.submit("echo", 1)).id)
+    assert odd.status is JobStatus.FAILED
+    assert r"half \ud83d and \x00" in str(odd.error)
+    assert (same.id, same.key) == (odd.id, r"half \ud83d and \x00")
+    assert other.status is JobStatus.DONE
+
+
 async def test_the_same_key_is_the_same_job(team: Team) -> None:
     """However often and however closely a key is submitted, its job is carried out once."""
     ran: list[JsonValue] = []
