@@ -56,17 +56,15 @@ class RoleState(dict[str, JsonValue]):
         """Write it down, whole or not at all.
 
         Raises:
-            StoreError: It holds something that is not JSON, or cannot be written.
+            StoreError: It held something that is not JSON, which is left out now, or cannot be
+                written.
             JobStoreError: It cannot be written now: the disk is full, or fails.
         """
         async with self._lock:
             await self._save()
 
     async def _save(self) -> None:
-        try:
-            text = json.dumps(self, sort_keys=True)
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"a role's state must be JSON: {error}") from error
+        text = self._text()
         if self._file is None or (text == self._saved and await anyio.Path(self._file).exists()):
             return
         try:
@@ -76,6 +74,28 @@ class RoleState(dict[str, JsonValue]):
             kind = JobStoreError if error.errno in _OF_THE_DISK else StoreError
             raise kind(f"cannot write {self._file}: {error.strerror}") from error
         self._saved = text
+
+    def _text(self) -> str:
+        """It as JSON. What is none goes at once: it would fail all later jobs of the role too."""
+        try:
+            return json.dumps(self, sort_keys=True)
+        except (TypeError, ValueError, RecursionError) as error:
+            wrong = [key for key, value in self.items() if not _is_json(key, value)]
+            for key in wrong:
+                del self[key]
+            named = ", ".join(repr(key) for key in wrong)
+            raise StoreError(
+                f"a role's state must be JSON: {error}",
+                hint=f"it was left out of ctx.state: {named}",
+            ) from error
+
+
+def _is_json(key: object, value: object) -> bool:
+    try:
+        json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return isinstance(key, str)
 
 
 def _replace(file: Path, text: str) -> None:

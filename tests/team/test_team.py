@@ -39,6 +39,19 @@ class Counting(Role[str, int]):
         return count
 """
 
+KEEPING = """
+from supervisor import Context, Role
+
+class Keeping(Role[str, list[str]]):
+    async def handle(self, job: str, ctx: Context) -> list[str]:
+        if job:
+            ctx.state[job] = True
+        else:
+            ctx.state["odd"] = object()
+            ctx.state[3] = True
+        return sorted(ctx.state)
+"""
+
 BOSS = """
 from supervisor import Context, Role, Priority, get_stats
 
@@ -217,6 +230,18 @@ async def test_a_role_remembers_over_restarts(house: House) -> None:
         async with house.open() as team:
             job = await team.jobs.wait((await team.submit("counting", "x")).id)
         assert job.result == expected
+
+
+async def test_what_is_no_json_spoils_the_memory_of_a_role_once(house: House) -> None:
+    """What is put into `ctx.state` and is no JSON fails one job; later ones go on with the rest."""
+    house.write("keeping", KEEPING)
+    async with house.open() as team:
+        ends = [await team.jobs.wait((await team.submit("keeping", x)).id) for x in ("a", "", "b")]
+    async with house.open() as team:
+        last = await team.jobs.wait((await team.submit("keeping", "c")).id)
+    assert [job.status for job in ends] == [JobStatus.DONE, JobStatus.FAILED, JobStatus.DONE]
+    assert "left out of ctx.state: 'odd', 3" in str(ends[1].error)
+    assert last.result == ["a", "b", "c"]
 
 
 async def test_delegation_inherits_priority_and_equal_jobs_are_one(house: House) -> None:
