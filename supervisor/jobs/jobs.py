@@ -311,6 +311,19 @@ class Jobs:
         self._put_back(put_back)
         return job
 
+    async def retry_delegated(self, job_id: str) -> Job:
+        """Run a delegated job again that ended badly before its parent was retried.
+
+        Others stay as they are.
+
+        Raises:
+            UnknownJob: There is none of that id.
+            StoreError: The store cannot be used.
+        """
+        job, put_back = await self._store.write(partial(table.retry_delegated, job_id=job_id))
+        self._put_back(put_back)
+        return job
+
     async def retry_failed(self, *, role: str | None = None, poisoned: bool = False) -> int:
         """Run all failed jobs again.
 

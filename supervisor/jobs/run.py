@@ -176,11 +176,6 @@ class JobRun:
         return self._job.runs
 
     @property
-    def retries(self) -> int:
-        """How often somebody asked for the job again after its end."""
-        return self._job.retries
-
-    @property
     def failure(self) -> JobStoreError | None:
         """Why something could not be written down; what the handler made of it means nothing."""
         return self._failure

@@ -62,12 +62,15 @@ jobs = sa.Table(
     sa.Column("reached", sa.Integer, nullable=False, server_default="0"),
     # Whether it waited for an answer, as far as that was noted: of suspects alone.
     sa.Column("asking", sa.Integer, nullable=False, server_default="0"),
+    # Whether its parent was retried after it had ended badly: then it runs again when asked for.
+    sa.Column("again", sa.Integer, nullable=False, server_default="0"),
     # Finding who is next, and counting who waits, is one probe of this index.
     sa.Index("supervisor_jobs_next", "status", "role", "priority", "seq"),
     sa.Index("supervisor_jobs_parent", "parent"),
 )
 
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+_UNDONE = (JobStatus.FAILED, JobStatus.CANCELLED)
 _TICKS_PER_DOLLAR = 10_000_000_000
 
 
@@ -367,8 +370,17 @@ def retry(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
     Returns:
         The job as it stands, and what this put back.
     """
-    ended_badly = jobs.c.status.in_((JobStatus.FAILED, JobStatus.CANCELLED))
-    put_back = _put_back(connection, jobs.c.id == job_id, ended_badly)
+    put_back = _put_back(connection, jobs.c.id == job_id, jobs.c.status.in_(_UNDONE))
+    return select(connection, job_id), put_back
+
+
+def retry_delegated(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
+    """Like `retry`, but only when its parent was retried after it had ended.
+
+    How often either was retried says nothing of that: somebody may have retried it alone before.
+    """
+    wanted = jobs.c.id == job_id, jobs.c.status.in_(_UNDONE), jobs.c.again != 0
+    put_back = _put_back(connection, *wanted)
     return select(connection, job_id), put_back
 
 
@@ -389,6 +401,12 @@ def retry_failed(connection: sa.Connection, *, role: str | None, poisoned: bool)
 
 
 def _put_back(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> list[PutBack]:
+    parents = sa.select(jobs.c.id).where(*wanted).correlate(None)
+    connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.parent.in_(parents), jobs.c.status.in_(_UNDONE))
+        .values(again=1)
+    )
     statement = (
         sa.update(jobs)
         .where(*wanted)
@@ -400,6 +418,7 @@ def _put_back(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> lis
             deaths=0,
             alone=0,
             reached=0,
+            again=0,
             retries=jobs.c.retries + 1,
         )
         .returning(jobs.c.id, jobs.c.role)

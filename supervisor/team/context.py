@@ -61,7 +61,8 @@ class Means:
         model: The configured model.
         submit: Hands a delegated job in.
         wait: Waits until a job has ended.
-        retry: Puts a job that has failed or was cancelled back into the queue.
+        retry: Puts a delegated job back into the queue that ended badly before its parent was
+            retried.
         accounts: Keeps what jobs have cost.
         index: What is known; None where nothing is.
         team: Tells who is there.
@@ -344,9 +345,9 @@ class JobContext:
         job = await self._means.submit(
             role, value, key=name, parent=self._run.id, priority=self._priority
         )
-        if job.retries < self._run.retries and job.status in _UNDONE:
-            # It ended before somebody asked for this job once more, which is to ask for it too.
-            job = await self._means.retry(job.id)
+        if job.status in _UNDONE:
+            # Who has asked for this job once more since it ended has asked for it too.
+            await self._means.retry(job.id)
         async with self._run.released():
             job = await self._means.wait(job.id)
         if job.status is JobStatus.DONE:

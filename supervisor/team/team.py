@@ -107,7 +107,7 @@ class Team:
             settings.model,
             self._delegated,
             self.jobs.wait,
-            self.jobs.retry,
+            self.jobs.retry_delegated,
             accounts=self.jobs,
             index=stores.index,
             team=self._colleagues,
