@@ -80,6 +80,20 @@ class Usage:
         return self.prompt + self.completion + self.reasoning
 
 
+LONGEST_MODEL = 200
+"""Characters of a model's name; the longest known ones have a fifth of it."""
+
+
+def complaint_about_model(model: str) -> str:
+    """What is wrong with a model's name; empty for nothing. The ledger could not hold any text."""
+    if len(model) <= LONGEST_MODEL and model.isprintable():
+        return ""
+    return (
+        f"expected model to be a name of at most {LONGEST_MODEL} printable characters,"
+        f" got: {len(model)} characters, {model[:40]!r}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a piece of work has cost so far; costs can be added.

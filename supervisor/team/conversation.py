@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from supervisor.errors import JobFailed
-from supervisor.messages import JsonValue
+from supervisor.messages import JsonValue, complaint_about_model
 from supervisor.role import Answer, Message, ToolCall
 from supervisor.upstream.usage import usage_of
 
@@ -31,7 +31,12 @@ def chat_body(
         system: Instructions put in front.
         schema: What the answer must conform to.
         options: Further fields.
+
+    Raises:
+        JobFailed: The model's name is none.
     """
+    if complaint := complaint_about_model(model):
+        raise JobFailed(complaint)
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     if isinstance(prompt, str):
         messages.append({"role": "user", "content": prompt})

@@ -14,14 +14,11 @@ from starlette.types import Receive
 
 from supervisor.errors import InvalidRequest
 from supervisor.limits import parse_duration
+from supervisor.messages import complaint_about_model
 from supervisor.upstream.document import max_output, read_exact, write_exact
 from supervisor.web.refusal import denied
 
 _PASSED_ON_PREFIX = b"x-grok-"
-
-
-LONGEST_MODEL = 200
-"""Characters of a model's name; the longest known ones have a fifth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +84,8 @@ def read_question(body: bytes, *, default_model: str) -> Question:
     model = document.get("model") or ""
     if not isinstance(model, str):
         raise InvalidRequest(f"expected model to be a string, got: {_shown(model)}")
-    if len(model) > LONGEST_MODEL or not model.isprintable():
-        raise InvalidRequest(
-            f"expected model to be a name of at most {LONGEST_MODEL} printable characters,"
-            f" got: {len(model)} characters, {model[:40]!r}"
-        )
+    if complaint := complaint_about_model(model):
+        raise InvalidRequest(complaint)
     stream = document.get("stream") or False
     if not isinstance(stream, bool):
         raise InvalidRequest(f"expected stream to be true or false, got: {_shown(stream)}")

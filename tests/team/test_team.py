@@ -39,6 +39,14 @@ class Counting(Role[str, int]):
         return count
 """
 
+CHOOSING = """
+from supervisor import Context, Role
+
+class Choosing(Role[str, str]):
+    async def handle(self, job: str, ctx: Context) -> str:
+        return (await ctx.ask("hello", model=job)).text
+"""
+
 KEEPING = """
 from supervisor import Context, Role
 
@@ -242,6 +250,17 @@ async def test_what_is_no_json_spoils_the_memory_of_a_role_once(house: House) ->
     assert [job.status for job in ends] == [JobStatus.DONE, JobStatus.FAILED, JobStatus.DONE]
     assert "left out of ctx.state: 'odd', 3" in str(ends[1].error)
     assert last.result == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("model", ["half \ud83d", "a\0b", "m" * 201])
+async def test_what_is_no_name_of_a_model_fails_its_job_alone(house: House, model: str) -> None:
+    """What the ledger could not hold is no model: the job ends, and no other waits for it."""
+    house.write("choosing", CHOOSING)
+    async with house.open() as team:
+        job = await team.jobs.wait((await team.submit("choosing", model)).id)
+    assert job.status is JobStatus.FAILED
+    assert "expected model to be a name of at most 200 printable characters" in str(job.error)
+    assert not house.api.asked
 
 
 async def test_delegation_inherits_priority_and_equal_jobs_are_one(house: House) -> None:
