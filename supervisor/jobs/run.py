@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -13,6 +14,7 @@ from supervisor.jobs.answers import Answer, Answers, Owed, Record
 from supervisor.jobs.job import Job
 from supervisor.jobs.slots import Slots
 from supervisor.jobs.store import is_of_values
+from supervisor.jobs.under_way import UnderWay
 from supervisor.messages import Deferral, JsonValue, Promise
 
 
@@ -123,6 +125,9 @@ class JobRun:
         on_record: Called when an answer has been written down.
         on_asking: Called when it begins to wait for answers, and when it does no more; None where
             nobody needs to know.
+
+    Attributes:
+        under_way: What it has asked and not been answered yet; whoever asks for it keeps it.
     """
 
     def __init__(
@@ -141,6 +146,7 @@ class JobRun:
         self._seat = seat
         self._on_record = on_record
         self._on_asking = on_asking
+        self.under_way = UnderWay()
         self._asks = 0
         self._over = False
         self._failure: JobStoreError | None = None
@@ -245,21 +251,36 @@ class JobRun:
         return answer.value
 
     async def _write(self, record: Record) -> None:
-        # It is paid for by now: it gets written down even when the job is being cancelled.
+        # It is paid for by now: it gets written down even when the job is being cancelled, or when
+        # a task group, a gather or a time limit of the handler's own cancels the task.
+        task = asyncio.create_task(self._put(record))
+        cancelled: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
-            try:
-                await self._recorder.record(record)
-            except Exception as error:
-                if is_of_values(error):
-                    raise
-                # Its first line only: a database's error goes on with the statement's values.
-                cause = getattr(error, "orig", None) or error
-                reason = str(cause).partition("\n")[0]
-                self._failure = JobStoreError(
-                    f"an answer could not be written down: {type(cause).__name__}: {reason}",
-                    hint="see that the job store is there, writable and not full",
-                )
-                raise self._failure from error
+            while not task.done():
+                try:
+                    await asyncio.wait([task])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        failure = task.exception()
+        if cancelled is not None:
+            raise cancelled
+        if failure is not None:
+            raise failure
+
+    async def _put(self, record: Record) -> None:
+        try:
+            await self._recorder.record(record)
+        except Exception as error:
+            if is_of_values(error):
+                raise
+            # Its first line only: a database's error goes on with the statement's values.
+            cause = getattr(error, "orig", None) or error
+            reason = str(cause).partition("\n")[0]
+            self._failure = JobStoreError(
+                f"an answer could not be written down: {type(cause).__name__}: {reason}",
+                hint="see that the job store is there, writable and not full",
+            )
+            raise self._failure from error
         self._on_record()
 
     @asynccontextmanager

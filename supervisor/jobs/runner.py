@@ -224,6 +224,7 @@ class Runner:
         self, grant: _Grant, *, records: list[Record], recorder: Recorder, live: _Live
     ) -> Verdict:
         recorder = self._unwritten[grant.job.id] = Unwritten(recorder, records)
+        verdict: Verdict
         run = JobRun(
             grant.job,
             answers=Answers(records),
@@ -238,7 +239,7 @@ class Runner:
             if live.scope.cancel_called or _is_being_cancelled():
                 raise
             # Nobody cancelled this task: the handler awaited something that was cancelled.
-            return judge_error(error, crashes=grant.crashes)
+            verdict = judge_error(error, crashes=grant.crashes)
         except BaseException as error:
             failure = run.failure or store_failure(error)
             if failure is not None:
@@ -246,13 +247,18 @@ class Runner:
                 raise failure from error
             # A role that calls sys.exit must not take the whole team with it; and who really wants
             # the process to end sends a signal, which raises nothing here.
-            return judge_error(error, crashes=grant.crashes)
+            verdict = judge_error(error, crashes=grant.crashes)
+        else:
+            verdict = judge_result(result)
         finally:
             run.close()
+        if isinstance(verdict, Crashed) and verdict.ending is None:
+            # What the handler has asked side by side is paid for: the next run finds it on record.
+            await run.under_way.ended()
         if run.failure is not None:
             # It went on without an answer that was paid for and is not on record.
             raise run.failure
-        return judge_result(result)
+        return verdict
 
     async def _crashed(self, grant: _Grant, verdict: Crashed) -> _Grant:
         again = verdict.ending is None

@@ -16,7 +16,14 @@ from pydantic import BaseModel, ValidationError
 
 from supervisor.broker.broker import Broker
 from supervisor.broker.patience import Patience
-from supervisor.errors import JobCancelled, JobError, JobFailed, KeyUnusable, RequestError
+from supervisor.errors import (
+    Draining,
+    JobCancelled,
+    JobError,
+    JobFailed,
+    KeyUnusable,
+    RequestError,
+)
 from supervisor.jobs.job import Job, JobStatus
 from supervisor.jobs.run import JobRun
 from supervisor.memory.words import Hit, Index
@@ -242,7 +249,8 @@ class JobContext:
             asked = True
             return reply.json()
 
-        document = cast("dict[str, Any]", await self._run.claim(digest(body), call))
+        with self._run.under_way.one():
+            document = cast("dict[str, Any]", await self._run.claim(digest(body), call))
         answer = answer_of(document)
         await self._charge(answer.usage, str(body["model"]), asked=asked)
         return answer
@@ -253,7 +261,12 @@ class JobContext:
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask, and wait while the key is refused or the ledger away: no job fails of that."""
         async with self._run.asking():
-            return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
+            try:
+                return await self._means.patience.ask(ask, on_wait=self._say_that_it_waits)
+            except Draining:
+                # It would end the handler, and what that has asked beside this with it.
+                await self._run.under_way.others_ended()
+                raise
 
     def _say_that_it_waits(self, error: RequestError) -> None:
         job, role, text = self.job_id, self.role, str(error)
@@ -301,7 +314,7 @@ class JobContext:
             return await self._patiently(partial(self._stream_once, pieces, body))
 
         # A task of its own, since the record is complete only after the last piece was yielded.
-        recorded = asyncio.create_task(self._run.record(digest("stream", body), call))
+        recorded = asyncio.create_task(self._record_stream(digest("stream", body), call))
         recorded.add_done_callback(lambda _: pieces.put_nowait(None))
         streamed = False
         try:
@@ -316,6 +329,12 @@ class JobContext:
         finally:
             if not recorded.done():
                 recorded.cancel()
+
+    async def _record_stream(
+        self, name: str, call: Callable[[], Awaitable[JsonValue]]
+    ) -> JsonValue:
+        with self._run.under_way.one():
+            return await self._run.record(name, call)
 
     async def _stream_once(
         self, pieces: asyncio.Queue[str | None], body: dict[str, Any]

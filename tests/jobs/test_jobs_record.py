@@ -43,6 +43,31 @@ async def test_a_crash_loses_no_answer(team: Team) -> None:
     assert job.detail.endswith("ValueError: boom\n")
 
 
+async def test_an_answer_that_came_is_kept_by_a_cancelled_task(team: Team) -> None:
+    """What a gather, a task group or a time limit cancels while it is written down is on record."""
+    tasks: list[asyncio.Task[JsonValue]] = []
+
+    async def call() -> JsonValue:
+        team.asked.append("a")
+        # Next after this there is the writing.
+        asyncio.get_running_loop().call_soon(tasks[0].cancel)
+        return "a!"
+
+    async def handle(run: JobRun) -> JsonValue:
+        if run.number > 1:
+            return await team.ask(run, "a")
+        tasks.append(asyncio.create_task(run.record("a", call)))
+        await asyncio.wait(tasks)
+        raise ValueError("boom")
+
+    team.add("work", handle)
+    async with team.at_work() as jobs:
+        job = await jobs.wait((await jobs.submit("work", 1)).id)
+    assert tasks[0].cancelled()
+    assert (job.status, job.runs, job.result) == (JobStatus.DONE, 2, "a!")
+    assert team.asked == ["a"]
+
+
 @pytest.mark.parametrize("order", ["abc", "cba", "bca"])
 async def test_parallel_questions_may_come_back_in_any_order(team: Team, order: str) -> None:
     """Questions asked side by side are found again by what they ask, not by their place."""
