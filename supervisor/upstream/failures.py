@@ -206,10 +206,10 @@ def _own_words(text: str) -> str:
 
 
 def classify_stream_error(text: str) -> Failure:
-    """Name what an error event inside a 200 stream means.
+    """Name what an error means that stands where an answer should, inside a 200.
 
     Args:
-        text: The event's data, without the key.
+        text: The event's data, or the whole body, without the key.
     """
     lower = _TEAM_ID.sub("team", text.lower())
     for kind, phrases, hint in _BY_TEXT:
@@ -249,7 +249,8 @@ def _after(headers: Mapping[str, str]) -> float | None:
         # A date is measured against the server's own clock, which need not agree with ours.
         moment = parsedate_to_datetime(plain)
         return (moment - parsedate_to_datetime(headers["date"])).total_seconds()
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
+        # The last is a year or a zone of more digits than there is time.
         return None
 
 

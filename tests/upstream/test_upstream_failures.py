@@ -201,10 +201,12 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
         ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
         ("Wed, 21 Oct 2026 08:28:00 GMT", LONGEST_RETRY_AFTER),
         ("Wed, 99 Oct 2026 08:28:00 GMT", None),
+        ("Wed, 21 Oct 99999999999 08:28:00 GMT", None),
+        ("Wed, 21 Oct 2026 08:28:00 +99999999999999", None),
     ],
 )
 def test_retry_after_as_a_date(date: str, seconds: float | None) -> None:
-    """An HTTP date is a wait from the response's own date on."""
+    """An HTTP date is a wait from the response's own date on, and one beyond time is garbage."""
     headers = {"date": "Wed, 21 Oct 2026 07:28:00 GMT", "retry-after": date}
     assert retry_after(headers) == seconds
 
