@@ -20,8 +20,14 @@ from httpx_aiohttp import AiohttpTransport
 
 from supervisor.messages import Request
 from supervisor.upstream.deferred import path_of
-from supervisor.upstream.document import read_json, with_usage
-from supervisor.upstream.failures import Failure, FailureKind, brief, classify
+from supervisor.upstream.document import is_json, read_json, with_usage
+from supervisor.upstream.failures import (
+    Failure,
+    FailureKind,
+    brief,
+    classify,
+    classify_stream_error,
+)
 from supervisor.upstream.key import Key
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.stream import NETWORK_ERRORS, EventStream, StreamedAttempt
@@ -204,13 +210,18 @@ class Upstream:
             return Outcome(0, {}, b"", failure, None)
 
     async def get(self, path: str) -> Outcome:
-        """Fetch a document that costs no tokens, such as `/models` or `/api-key`."""
+        """Fetch a document that costs no tokens, such as `/models` or `/api-key`.
+
+        Some servers give a bare list of their models: any JSON will do.
+        """
         received = await self._receive(self._prepare_get(self._url(path)))
         if isinstance(received, Failure):
             return Outcome(0, {}, b"", received, None)
         response, body = received
         if response.status_code >= 300:
             return self._refusal(response, body)
+        if not is_json(body):
+            return self._useless(response, _not("JSON", response, body))
         return Outcome(response.status_code, self._passed_on(response), body, None, None)
 
     async def fetch(self, name: str) -> Outcome:
@@ -274,12 +285,17 @@ class Upstream:
         except ValueError:
             document = None
         if not isinstance(document, dict) or not document:
-            kind = response.headers.get("content-type", "no content type")
-            text = f"expected a JSON object, got: {len(body)} bytes of {kind}"
-            failure = Failure(FailureKind.MALFORMED, text, "", response.status_code)
-            return Outcome(response.status_code, self._passed_on(response), b"", failure, None)
-        usage = usage_of(cast("dict[str, Any]", document))
+            return self._useless(response, _not("a JSON object", response, body))
+        fields = cast("dict[str, Any]", document)
+        if _is_error(fields):
+            text = self._key.redact(body.decode("utf-8", "replace"))
+            return self._useless(response, classify_stream_error(text))
+        usage = usage_of(fields)
         return Outcome(response.status_code, self._passed_on(response), body, None, usage)
+
+    def _useless(self, response: httpx.Response, failure: Failure) -> Outcome:
+        """A response of 2xx that is no answer."""
+        return Outcome(response.status_code, self._passed_on(response), b"", failure, None)
 
     def _refusal(self, response: httpx.Response, body: bytes) -> Outcome:
         text = self._key.redact(body.decode("utf-8", "replace"))
@@ -300,10 +316,12 @@ class Upstream:
         return Failure(kind, f"the connection failed: {text}", hint)
 
     def _passed_on(self, response: httpx.Response) -> Mapping[str, str]:
+        # What has control characters in it could not be sent on.
         return {
-            name.decode(): self._key.redact(value.decode("latin-1"))
+            name.decode(): self._key.redact(text)
             for raw, value in response.headers.raw
             if (name := raw.lower()) in _PASSED_ON
+            and (text := value.decode("latin-1")).isprintable()
         }
 
 
@@ -312,6 +330,17 @@ def _never_connected(error: Exception) -> bool:
     causes = (error, error.__cause__)
     kinds = (httpx.ConnectError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
     return any(isinstance(cause, kinds) for cause in causes)
+
+
+def _not(expected: str, response: httpx.Response, body: bytes) -> Failure:
+    kind = response.headers.get("content-type", "no content type")
+    text = f"expected {expected}, got: {len(body)} bytes of {kind}"
+    return Failure(FailureKind.MALFORMED, text, "", response.status_code)
+
+
+def _is_error(document: Mapping[str, Any]) -> bool:
+    """Whether a document stands in an answer's place; a response that failed has an `output`."""
+    return bool(document.get("error")) and not {"choices", "output"} & document.keys()
 
 
 class _TooLarge(Exception):

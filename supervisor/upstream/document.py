@@ -40,6 +40,15 @@ def read_json(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def is_json(data: bytes) -> bool:
+    """Whether a text is JSON that can be read."""
+    try:
+        read_json(data)
+    except ValueError:
+        return False
+    return True
+
+
 def read_exact(data: bytes) -> Any:
     """The value of a JSON text with all digits of its integers, however long they are.
 

@@ -19,7 +19,7 @@ import aiohttp
 import httpx
 
 from supervisor.messages import Usage
-from supervisor.upstream.document import read_json
+from supervisor.upstream.document import is_json, read_json
 from supervisor.upstream.failures import Failure, FailureKind, classify_stream_error
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.sse import Event, EventSplitter, data_of
@@ -207,13 +207,7 @@ class EventStream:
 
 def _is_whole(event: Event) -> bool:
     """Whether an event that nothing terminated has all of its document."""
-    if not event.data or event.data.strip() == _DONE:
-        return True
-    try:
-        read_json(event.data)
-    except ValueError:
-        return False
-    return True
+    return not event.data or event.data.strip() == _DONE or is_json(event.data)
 
 
 class StreamedAttempt:

@@ -113,6 +113,24 @@ async def test_an_answer_that_is_none(body: bytes) -> None:
     assert str(len(body)) in outcome.failure.text
 
 
+@pytest.mark.parametrize("error", [{"message": "No route for it."}, "No route for it."])
+async def test_an_error_in_an_answers_place(error: object) -> None:
+    """A 200 that holds an error is none; its words are told, without the key."""
+    body = orjson.dumps({"error": error, "user": FAKE_KEY})
+    outcome = await upstream_of(ScriptedApi(Answer(body=body))).send(asked())
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.MALFORMED
+    assert "No route for it." in outcome.failure.text
+    assert FAKE_KEY not in repr(outcome)
+
+
+async def test_a_response_that_failed_is_an_answer() -> None:
+    """What has an answer's form passes as it is, with what went wrong in it."""
+    body = b'{"object": "response", "error": {"code": "server_error"}, "output": []}'
+    outcome = await upstream_of(ScriptedApi(Answer(body=body))).send(asked())
+    assert (outcome.body, outcome.failure) == (body, None)
+
+
 async def test_half_a_character() -> None:
     """An answer that ends in half a character is an answer, and passes byte for byte."""
     body = completion().replace(b'"ok"', rb'"ok \ud83d"')
@@ -164,6 +182,13 @@ async def test_a_key_in_a_header_is_redacted() -> None:
     answer = Answer(400, flat("x", "y"), {**JSON, "x-request-id": f"for-{FAKE_KEY}"})
     outcome = await upstream_of(ScriptedApi(answer)).send(asked())
     assert FAKE_KEY not in repr(outcome)
+
+
+async def test_a_header_that_cannot_be_sent_on() -> None:
+    """Control characters in the API's headers do not cost the caller its answer."""
+    answer = Answer(headers={**JSON, "x-request-id": "a\x01b"})
+    outcome = await upstream_of(ScriptedApi(answer)).send(asked())
+    assert dict(outcome.headers) == JSON
 
 
 ERRORS = [
@@ -254,6 +279,16 @@ async def test_a_document_that_is_refused() -> None:
     assert refused.failure.kind is FailureKind.KEY
     assert cut.failure is not None
     assert cut.failure.kind is FailureKind.CONNECTION
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Please sign in</html>", b'{"data": [{"id'])
+async def test_a_document_that_is_none(body: bytes) -> None:
+    """A 200 that cannot be read is a failure; a bare list, as some servers give, can be."""
+    upstream = upstream_of(ScriptedApi(Answer(body=body), Answer(body=b"[]")))
+    none, bare = await upstream.get("/models"), await upstream.get("/models")
+    assert none.failure is not None
+    assert (none.failure.kind, none.body) == (FailureKind.MALFORMED, b"")
+    assert (bare.failure, bare.body) == (None, b"[]")
 
 
 async def test_closing() -> None:

@@ -385,6 +385,23 @@ async def test_models_errors_are_told() -> None:
     assert response.json()["error"]["message"] == "down"
 
 
+async def test_a_page_in_place_of_the_models() -> None:
+    """What a portal says is not given out as the list, nor remembered for a minute."""
+    async with open_house() as house:
+        answers = [httpx.Response(200, text="<html>Please sign in</html>") for _ in range(2)]
+        answers.append(httpx.Response(200, json=LIST))
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            return answers.pop(0)
+
+        house.api.answer = answer
+        paths = ("/v1/models", "/v1/models/a/b", "/v1/models")
+        told = [await house.client.get(path) for path in paths]
+    assert [one.status_code for one in told] == [502, 502, 200]
+    assert told[0].json()["code"] == told[1].json()["code"] == "upstream_unavailable"
+    assert told[2].json() == LIST
+
+
 async def test_old_list_serves_where_no_new_one_comes(virtual: LoopClock) -> None:
     """When the API fails after the list has aged, the old one is given out."""
     outcomes = [
