@@ -10,18 +10,27 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import selectors
 import signal
 import subprocess
 from collections.abc import Collection, Sequence
+from typing import IO
 
 from pydantic import SecretStr
 
+from supervisor.clock import SystemClock
 from supervisor.config.report import Report
 
 PATIENCE = 10.0
 """Seconds for which it may run."""
 _ORIGIN = "key.command"
 _SHOWN = 200
+_MOST = 64 * 1024
+"""Bytes that are kept of each output: enough for any key, and for any complaint."""
+_READS = 32
+_LOOK = 0.02
+"""Seconds between two looks at whether the command has ended, while it says nothing."""
+_CLOCK = SystemClock()
 _COULD_BE_A_KEY = re.compile(r"[A-Za-z0-9_+=-]{16,}")
 
 
@@ -77,14 +86,48 @@ def _environment(withheld: Collection[str]) -> dict[str, str]:
 
 
 def _ended(process: subprocess.Popen[bytes], patience: float) -> tuple[bytes, bytes, bool]:
-    """What a process printed, what it said, and whether it ended in its time."""
-    with process:
-        try:
-            return *process.communicate(timeout=patience), True
-        except subprocess.TimeoutExpired:
+    """What a process printed, what it said, and whether it ended in its time.
+
+    What it has started may outlive it and keep its pipes open, as an agent does: what counts is
+    what is there when the process itself has ended.
+    """
+    until = _CLOCK.monotonic() + patience
+    with process, selectors.DefaultSelector() as open_pipes:
+        printed, said = _Pipe(process.stdout), _Pipe(process.stderr)
+        for pipe in (printed, said):
+            open_pipes.register(pipe.file, selectors.EVENT_READ, pipe)
+        while process.poll() is None and _CLOCK.monotonic() < until:
+            _read(open_pipes, _LOOK)
+        in_time = process.poll() is not None
+        if not in_time:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            return *process.communicate(), False
+        # No pipe holds more than so many reads take; whoever keeps it open may write for ever.
+        for _ in range(_READS):
+            if not _read(open_pipes, 0.0):
+                break
+    return bytes(printed.text), bytes(said.text), in_time
+
+
+class _Pipe:
+    """One of a process's outputs, and the beginning of what came out of it."""
+
+    def __init__(self, file: IO[bytes] | None) -> None:
+        assert file is not None
+        self.file = file
+        self.text = bytearray()
+
+
+def _read(open_pipes: selectors.BaseSelector, patience: float) -> bool:
+    """Read what has come, or comes in this time; tells whether anything has."""
+    ready = open_pipes.select(patience)
+    for key, _ in ready:
+        pipe: _Pipe = key.data
+        part = os.read(pipe.file.fileno(), _MOST)
+        pipe.text += part[: _MOST - len(pipe.text)]
+        if not part:
+            open_pipes.unregister(pipe.file)
+    return bool(ready)
 
 
 def _first_line(printed: bytes) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,34 @@ def test_command_that_hangs() -> None:
     hanging = printing("import time; time.sleep(60)")
     assert run_key_command(hanging, frozenset(), report, patience=0.05) is None
     with pytest.raises(ConfigError, match=r"did not end within 0\.05 s"):
+        report.raise_if_any()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_command_that_leaves_somebody_behind(*, apart: bool) -> None:
+    """An agent that it starts keeps its pipes open, maybe beyond our reach: the key counts."""
+    agent = "[sys.executable, '-c', 'import time; time.sleep(3)']"
+    code = f"import subprocess, sys; subprocess.Popen({agent}, start_new_session={apart}); "
+    report = Report()
+    began = time.perf_counter()
+    key = run_key_command(printing(f"{code}print('{KEY}')"), frozenset(), report)
+    assert time.perf_counter() - began < 2.5
+    report.raise_if_any()
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_command_that_never_stops_printing() -> None:
+    """It gets its time, and of what it prints no more is kept than a key can have."""
+    report = Report()
+    code = "import os\nwhile True: os.write(1, b'k' * 65536)"
+    tracemalloc.start()
+    try:
+        assert run_key_command(printing(code), frozenset(), report, patience=0.5) is None
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(ConfigError, match="did not end"):
         report.raise_if_any()
 
 
