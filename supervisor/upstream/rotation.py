@@ -272,14 +272,15 @@ class Rotation:
             stop.set()
 
 
-async def ask_free_endpoint(base_url: str, key: Key) -> Outcome:
+async def ask_free_endpoint(base_url: str, key: Key, *, patience: float = _PATIENCE) -> Outcome:
     """What the API says to a key, at no cost; over a connection of its own.
 
     Args:
         base_url: The API.
         key: The only key that is sent.
+        patience: Seconds for all of the answer; others may wait for their look meanwhile.
     """
-    upstream = Upstream(base_url, key, timeout=_PATIENCE)
+    upstream = Upstream(base_url, key, timeout=patience, longest=patience)
     try:
         return await upstream.get("/api-key" if ".x.ai" in base_url else "/models")
     finally:

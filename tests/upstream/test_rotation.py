@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -19,6 +20,7 @@ from supervisor.clock import SystemClock
 from supervisor.config.key import KeySource
 from supervisor.messages import Request
 from supervisor.upstream.client import Upstream
+from supervisor.upstream.failures import FailureKind
 from supervisor.upstream.key import Key, fingerprint
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.reload import Reload, Result
@@ -417,6 +419,28 @@ async def test_the_free_endpoint_is_asked_over_its_own_connection(free_port: int
     outcome = await ask_free_endpoint(f"http://127.0.0.1:{free_port}/v1", Key(NEW))
     assert outcome.failure is not None
     assert NEW not in repr(outcome)
+
+
+async def test_the_free_endpoint_gets_its_time_and_no_more() -> None:
+    """An answer that comes byte by byte keeps nobody's next look waiting."""
+
+    async def trickle(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            with suppress(anyio.BrokenResourceError):
+                while True:
+                    await stream.send(b" ")
+                    await anyio.sleep(0.01)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, trickle)
+        outcome = await ask_free_endpoint(f"http://127.0.0.1:{port}/v1", Key(NEW), patience=0.1)
+        assert outcome.failure is not None
+        assert outcome.failure.kind is FailureKind.TIMEOUT
+        tasks.cancel_scope.cancel()
 
 
 async def test_requests_under_way_end_with_the_old_key() -> None:
