@@ -57,7 +57,9 @@ def configure(level: str, form: Format, *, redact: Callable[[str], str]) -> None
 
 
 def redact_crashes(redact: Callable[[str], str]) -> None:
-    """Keep the key out of the tracebacks of what nobody catches, in any thread.
+    """Keep the key out of what Python writes by itself.
+
+    Those are the tracebacks of what nobody catches, in any thread or finalizer, and warnings.
 
     Args:
         redact: Removes the key from a text.
@@ -69,8 +71,14 @@ def redact_crashes(redact: Callable[[str], str]) -> None:
         text = "".join(traceback.format_exception(*raised))
         print(redact(text), end="", file=sys.stderr, flush=True)
 
+    def tell_of_finalizer(told: sys.UnraisableHookArgs) -> None:
+        print("nobody could be told of this:", file=sys.stderr)
+        tell(told.exc_type, told.exc_value, told.exc_traceback)
+
     sys.excepthook = tell
+    sys.unraisablehook = tell_of_finalizer
     threading.excepthook = lambda told: tell(*told[:3])
+    logging.captureWarnings(capture=True)
 
 
 class Unfailing:
@@ -102,9 +110,7 @@ class _Redactor:
         self._redact = redact
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        for name, value in event.items():
-            event[name] = self._clean(value)
-        return event
+        return {self._redact(name): self._clean(value) for name, value in event.items()}
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):

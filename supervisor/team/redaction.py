@@ -6,18 +6,19 @@ No role is given the key, but its code may read the file that has it; and an err
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import cast
+from typing import TypeVar, cast
 
 from supervisor.errors import SupervisorError
 
 Redact = Callable[[str], str]
+Raised = TypeVar("Raised", bound=BaseException)
 
 
 class Redacted(RuntimeError):
     """Stands for an error that shows a key and cannot be kept from it."""
 
 
-def without_key(error: Exception, redact: Redact) -> Exception:
+def without_key(error: Raised, redact: Redact) -> Raised | Redacted:
     """The same error without the key in its texts; another one where that cannot be had.
 
     Args:
@@ -37,7 +38,7 @@ def without_key(error: Exception, redact: Redact) -> Exception:
     return Redacted(text).with_traceback(error.__traceback__)
 
 
-def _is_clean(error: Exception, redact: Redact) -> bool:
+def _is_clean(error: BaseException, redact: Redact) -> bool:
     texts = [f"{one} {getattr(one, '__notes__', '')}" for one in _chain(error)]
     return all(redact(text) == text for text in texts)
 

@@ -366,6 +366,11 @@ class Team:
                 if told is error:
                     raise
                 raise told from (error if clean is error else None)
+            except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as ended:
+                shown = without_key(ended, self._broker.redact)
+                if shown is ended:
+                    raise
+                raise shown from None
             finally:
                 with anyio.CancelScope(shield=True):
                     await member.state.save()

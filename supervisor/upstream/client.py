@@ -36,6 +36,9 @@ from supervisor.upstream.usage import usage_of
 LARGEST_ANSWER = 64 * 2**20
 """Bytes of a whole answer that are read at most; the longest known ones have a hundredth of it."""
 
+LARGEST_REFUSAL = 2**20
+"""Likewise of an error's, all of which is searched for the key."""
+
 _PENDING = 202
 
 _PASSED_ON = frozenset(
@@ -149,7 +152,7 @@ class Upstream:
     async def _receive(self, request: httpx.Request) -> tuple[httpx.Response, bytes] | Failure:
         """The response to a request with its whole body.
 
-        A refusal that breaks off is one all the same, without its words.
+        A refusal that breaks off, or does not end, is one all the same, without its words.
         """
         response: httpx.Response | None = None
         try:
@@ -161,12 +164,12 @@ class Upstream:
                     return response, await _whole(response)
                 finally:
                     await response.aclose()
-        except NETWORK_ERRORS as error:
+        except (*NETWORK_ERRORS, _TooLarge) as error:
             if response is not None and response.status_code >= 300:
                 return response, b""
+            if isinstance(error, _TooLarge):
+                return Failure(FailureKind.MALFORMED, str(error))
             return self._network_failure(error)
-        except _TooLarge as error:
-            return Failure(FailureKind.MALFORMED, str(error))
 
     async def _head(self, request: Request, until: float) -> httpx.Response | Failure:
         """The response to a streamed request.
@@ -191,6 +194,7 @@ class Upstream:
         events = EventStream(
             response.aiter_bytes(),
             redact=self._key.redact,
+            clean=self._key.clean,
             explain=self._network_failure,
             keep_usage=keep_usage,
             until=until,
@@ -203,11 +207,8 @@ class Upstream:
         try:
             async with asyncio.timeout_at(until):
                 return self._refusal(response, await _whole(response))
-        except NETWORK_ERRORS:
+        except (*NETWORK_ERRORS, _TooLarge):
             return self._refusal(response, b"")
-        except _TooLarge as error:
-            failure = Failure(FailureKind.MALFORMED, str(error))
-            return Outcome(0, {}, b"", failure, None)
 
     async def get(self, path: str) -> Outcome:
         """Fetch a document that costs no tokens, such as `/models` or `/api-key`.
@@ -222,7 +223,9 @@ class Upstream:
             return self._refusal(response, body)
         if not is_json(body):
             return self._useless(response, _not("JSON", response, body))
-        return Outcome(response.status_code, self._passed_on(response), body, None, None)
+        return Outcome(
+            response.status_code, self._passed_on(response), self._key.clean(body), None, None
+        )
 
     async def fetch(self, name: str) -> Outcome:
         """Fetch a deferred answer, in one attempt.
@@ -290,7 +293,7 @@ class Upstream:
         if _is_error(fields):
             text = self._key.redact(body.decode("utf-8", "replace"))
             return self._useless(response, classify_stream_error(text))
-        usage = usage_of(fields)
+        usage, body = usage_of(fields), self._key.clean(body)
         return Outcome(response.status_code, self._passed_on(response), body, None, usage)
 
     def _useless(self, response: httpx.Response, failure: Failure) -> Outcome:
@@ -354,10 +357,10 @@ async def _whole(response: httpx.Response) -> bytes:
         _TooLarge: It is larger than any answer.
     """
     parts: list[bytes] = []
-    size = 0
+    size, most = 0, LARGEST_ANSWER if response.status_code < 300 else LARGEST_REFUSAL
     async for part in response.aiter_bytes():
         parts.append(part)
         size += len(part)
-        if size > LARGEST_ANSWER:
-            raise _TooLarge(f"expected an answer, got: more than {LARGEST_ANSWER} bytes")
+        if size > most:
+            raise _TooLarge(f"expected an answer, got: more than {most} bytes")
     return b"".join(parts)

@@ -7,8 +7,8 @@ import re
 
 from pydantic import SecretStr
 
-_BEGINNING = 12
-"""Characters of a key that are too many; errors cut the value they tell, and a key in it."""
+from supervisor.upstream.hidden import SHORTEST, Hidden
+
 _LOOKS_LIKE_A_KEY = re.compile(r"\b(xai|gsk|sk)[-_][A-Za-z0-9_-]{12,}")
 _MARK = b"grok-supervisor, fingerprint of a key\0"
 """Stands before what is hashed, so that no table of hashed keys made elsewhere fits."""
@@ -23,13 +23,12 @@ class Key:
         secret: The key's text; empty for servers that want none.
     """
 
-    __slots__ = ("_beginnings", "_hidden", "_secret", "_shortest")
+    __slots__ = ("_hidden", "_secret", "_whole")
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._hidden: tuple[str, ...] = ()
-        self._beginnings: tuple[str, ...] = ()
-        self._shortest = _BEGINNING
+        self._hidden = Hidden()
+        self._whole: tuple[bytes, ...] = ()
         self.hide(SecretStr(secret))
 
     def __repr__(self) -> str:
@@ -53,26 +52,37 @@ class Key:
         self._secret = secret.get_secret_value()
 
     def hide(self, secret: SecretStr) -> None:
-        """Keep a text out of every text, as if it were the key."""
+        """Keep a text out of every text, as if it were the key.
+
+        One of a few letters is none (`EMPTY` and `x` for a server of one's own, or the beginning
+        of a key whose writer was slow): without it every message would have holes.
+        """
         text = secret.get_secret_value()
-        if not text:
+        if len(text) < SHORTEST or text.encode() in self._whole:
             return
-        hidden = {*self._hidden, text, *(text[:end] for end in range(_BEGINNING, len(text)))}
-        # The longest first: one may begin like another.
-        self._hidden = tuple(sorted(hidden, key=len, reverse=True))
-        self._beginnings = tuple({*self._beginnings, text[:_BEGINNING]})
-        self._shortest = min(map(len, self._beginnings))
+        self._hidden.add(text)
+        self._whole += (text.encode(),)
 
     def redact(self, text: str) -> str:
-        """The text without any key there was, whole or cut, and without what looks like one."""
+        """The text without any key there was, and without what looks like one.
+
+        Parts of 12 characters count as the key, and so do its forms in base64, hex and a URL.
+        """
         # Most texts are headers of numbers: what cannot hold a key is not searched for one.
-        if len(text) < self._shortest:
+        if len(text) < SHORTEST:
             return text
-        for beginning in self._beginnings:
-            if beginning in text:
-                for secret in self._hidden:
-                    text = text.replace(secret, "***")
+        text = self._hidden.blank(text)
         return _LOOKS_LIKE_A_KEY.sub(r"\1-***", text) if "-" in text or "_" in text else text
+
+    def clean(self, answer: bytes) -> bytes:
+        """An answer without any key there was; all others pass byte for byte.
+
+        Nobody needs to be told what the API was asked with, and an answer ends up in files.
+        """
+        for whole in self._whole:
+            if whole in answer:
+                answer = answer.replace(whole, b"***")
+        return answer
 
 
 def fingerprint(secret: SecretStr) -> str:

@@ -38,6 +38,7 @@ class EventStream:
     Args:
         chunks: The body as it comes.
         redact: Removes the key from a text.
+        clean: Removes it from an event, where the API repeats it.
         explain: Names an exception of the transport.
         keep_usage: Pass the usage chunk on; otherwise the caller did not ask for one.
         until: Loop time at which it is given up although events still come; None for never.
@@ -53,6 +54,7 @@ class EventStream:
         "_begun",
         "_choices",
         "_chunks",
+        "_clean",
         "_done",
         "_ended",
         "_explain",
@@ -72,6 +74,7 @@ class EventStream:
         chunks: AsyncIterator[bytes],
         *,
         redact: Callable[[str], str],
+        clean: Callable[[bytes], bytes],
         explain: Callable[[Exception], Failure],
         keep_usage: bool,
         until: float | None = None,
@@ -79,6 +82,7 @@ class EventStream:
         self._until = until
         self._chunks = chunks
         self._redact = redact
+        self._clean = clean
         self._explain = explain
         self._keep_usage = keep_usage
         self._splitter = EventSplitter()
@@ -126,14 +130,14 @@ class EventStream:
         if self.failure is None and not self.complete:
             self._fail(Failure(FailureKind.CONNECTION, "the stream ended before the answer did"))
         # An error may have to follow, which must not run into an unfinished line.
-        return [rest] if passes and self.complete else []
+        return [self._clean(rest)] if passes and self.complete else []
 
     def _look(self, chunk: bytes) -> list[bytes]:
         passed: list[bytes] = []
         try:
             for event in self._splitter.feed(chunk):
                 if self._passes(event):
-                    passed.append(event.raw)
+                    passed.append(self._clean(event.raw))
                 if self.failure is not None:
                     break
         except ValueError as error:

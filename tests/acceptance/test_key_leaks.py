@@ -61,6 +61,30 @@ class Crashing(Role[str, str]):
         except ValueError as error:
             raise RuntimeError(found) from error
 """
+LEAVING = """
+import sys
+import warnings
+from pathlib import Path
+
+from supervisor import Context, Role
+
+
+class Late:
+    def __init__(self, found):
+        self.found = found
+
+    def __del__(self):
+        raise ValueError(self.found)
+
+
+class Leaving(Role[str, str]):
+    async def handle(self, job: str, ctx: Context) -> str:
+        found = Path(job).read_text().strip()
+        warnings.warn(found)
+        Late(found)
+        ctx.log.info("leaving.left", **{found: 1})
+        sys.exit(found)
+"""
 BROKEN = """
 import os
 from supervisor import Role
@@ -81,8 +105,9 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def prepare(folder: Path) -> Path:
     """The roles, and the secret file outside of what is searched."""
     (folder / "roles").mkdir()
-    for name, code in (("curious", CURIOUS), ("crashing", CRASHING), ("broken", BROKEN)):
+    for name, code in (("curious", CURIOUS), ("crashing", CRASHING), ("leaving", LEAVING)):
         (folder / "roles" / f"{name}.py").write_text(code)
+    (folder / "roles" / "broken.py").write_text(BROKEN)
     secret = folder / "secret"
     secret.write_text(KEY)
     secret.chmod(0o600)
@@ -169,6 +194,7 @@ def run_jobs(evidence: Evidence, house: Process, secret: Path) -> None:
             ("curious", "environ"),
             ("curious", "command"),
             ("curious", "hello"),
+            ("leaving", str(secret)),
         )
     ]
     for job in jobs:
@@ -177,6 +203,7 @@ def run_jobs(evidence: Evidence, house: Process, secret: Path) -> None:
     crashed = house.get(f"/api/jobs/{jobs[0]}")
     assert (crashed["status"], crashed["runs"]) == ("failed", 3)
     assert "***" in crashed["detail"]
+    assert house.get(f"/api/jobs/{jobs[4]}")["error"].partition(" (")[0].endswith("SystemExit: ***")
     looked = house.get(f"/api/jobs/{jobs[2]}")["result"]
     assert "PATH=" in looked
 

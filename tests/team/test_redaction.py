@@ -25,11 +25,11 @@ class Stubborn(Exception):
         return self.text
 
 
-def raised(error: Exception, *, cause: Exception | None = None) -> Exception:
+def raised(error: BaseException, *, cause: Exception | None = None) -> BaseException:
     """The error as somebody catches it."""
     try:
         raise error from cause
-    except Exception as caught:
+    except BaseException as caught:
         return caught
 
 
@@ -47,9 +47,10 @@ def test_an_error_without_the_key_stays_itself() -> None:
         raised(ValueError("no"), cause=KeyError(KEY)),
         raised(JobFailed(f"cannot use {KEY}", hint=f"not {KEY}")),
         raised(ExceptionGroup("two", [ValueError(KEY), ValueError("other")])),
+        raised(SystemExit(KEY)),
     ],
 )
-def test_the_key_is_taken_out_of_an_error(error: Exception) -> None:
+def test_the_key_is_taken_out_of_an_error(error: BaseException) -> None:
     """The error keeps its kind and its place; the key goes, in what led to it too."""
     clean = without_key(error, redact)
     assert clean is error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import pickle
 import re
 import traceback
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from pydantic import SecretStr
 from supervisor.errors import InvalidRequest
 from supervisor.messages import Request
 from supervisor.upstream.key import Key
+from tests.acceptance.planted import forms
 from tests.upstream.api import FAKE_KEY, ScriptedApi, upstream_of
 
 
@@ -70,9 +73,52 @@ def test_any_secret_is_redacted(before: str, after: str, secret: str) -> None:
 
 def test_the_shortest_keys_are_redacted() -> None:
     """No text is too short to be looked at, if it can hold a key at all."""
-    assert Key("abc").redact("abc") == "***"
+    assert Key("abcdefgh").redact("abcdefgh") == "***"
     assert Key("").redact("sk-" + "a" * 12) == "sk-***"
     assert Key(FAKE_KEY).redact("sk_" + "a" * 12) == "sk-***"
+
+
+@pytest.mark.parametrize("word", ["x", "{", "error", "EMPTY"])
+def test_a_word_is_no_secret(word: str) -> None:
+    """Servers of one's own take any text for a key: messages keep their words and their form."""
+    key = Key(FAKE_KEY)
+    key.hide(SecretStr(word))
+    text = f'{{"error":"expected {word}"}}'
+    assert (key.redact(text), Key(word).redact(text)) == (text, text)
+
+
+LONG = "made+up/0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@given(
+    before=st.text(),
+    after=st.text(),
+    start=st.integers(0, len(LONG) - 12),
+    length=st.integers(12, len(LONG)),
+)
+def test_any_part_is_redacted(before: str, after: str, start: int, length: int) -> None:
+    """A part of 12 characters is too many, wherever it begins in the key and in the text."""
+    part = LONG[start : start + length]
+    assert part not in Key(LONG).redact(before + part + after)
+
+
+@pytest.mark.parametrize("around", ["", "a", "ab", "Bearer "])
+def test_another_form_is_redacted(around: str) -> None:
+    """In base64, in hex and in a URL no part of the key is left that says anything."""
+    key, known = Key(LONG), forms(f"xai-{LONG}")
+    raw = f"{around}{LONG}".encode()
+    for text in (base64.b64encode(raw).decode(), raw.hex(), raw.hex().upper(), quote(LONG, "")):
+        redacted = key.redact(f"it was {text}.")
+        assert "***" in redacted
+        assert not [form for form in known if form in redacted.encode()]
+
+
+def test_an_answer_is_cleaned() -> None:
+    """An answer that repeats a key passes without it, and any other byte for byte."""
+    key = Key(LONG)
+    key.hide(SecretStr(FAKE_KEY))
+    assert key.clean(f'["{LONG}", "{FAKE_KEY}"]'.encode()) == b'["***", "***"]'
+    assert key.clean(b'{"x": "\xff made+up"}') == b'{"x": "\xff made+up"}'
 
 
 @pytest.mark.parametrize("length", range(12, 27))
@@ -109,8 +155,8 @@ def test_every_key_there_was_is_redacted() -> None:
     """Old ones, the one in use and those that were only tried: none stands in a text any more."""
     key = Key("0ld-0ld-0ld-0ld")
     key.change(SecretStr("n3w-n3w-n3w-n3w"))
-    key.hide(SecretStr("n3w-n3w"))
-    text = "0ld-0ld-0ld-0ld, n3w-n3w-n3w-n3w and n3w-n3w"
+    key.hide(SecretStr("only-tried"))
+    text = "0ld-0ld-0ld-0ld, n3w-n3w-n3w-n3w and only-tried"
     assert key.redact(text) == "***, *** and ***"
     assert key.authorization() == {"authorization": "Bearer n3w-n3w-n3w-n3w"}
 

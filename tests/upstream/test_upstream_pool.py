@@ -303,9 +303,13 @@ async def test_a_stream_without_end(said: bytes, *, passes: bool) -> None:
 
 
 @pytest.mark.parametrize("asked", [ASKED, STREAMED])
-@pytest.mark.parametrize("status", [b"200 OK", b"503 Gone"])
-async def test_an_answer_that_would_fill_the_memory(asked: Request, status: bytes) -> None:
-    """A body beyond the largest answer is dropped as it comes, not kept until it ends."""
+@pytest.mark.parametrize(
+    ("status", "kind"), [(b"200 OK", FailureKind.MALFORMED), (b"503 Gone", FailureKind.SERVER)]
+)
+async def test_an_answer_that_would_fill_the_memory(
+    asked: Request, status: bytes, kind: FailureKind
+) -> None:
+    """A body beyond the largest answer is dropped as it comes; of a refusal its status is left."""
 
     async def peer(connection: Connection) -> None:
         await connection.request()
@@ -321,7 +325,7 @@ async def test_an_answer_that_would_fill_the_memory(asked: Request, status: byte
             failure = (await upstream.send(asked)).failure
         await connections[0].hung_up.wait()
     assert failure is not None
-    assert failure.kind is FailureKind.MALFORMED
+    assert failure.kind is kind
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")

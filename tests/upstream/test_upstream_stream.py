@@ -378,6 +378,14 @@ async def test_an_error_after_content() -> None:
     assert failure.kind is FailureKind.SERVER
 
 
+async def test_an_event_that_repeats_the_key_passes_without_it() -> None:
+    """A model that is shown the request's headers tells nobody the key."""
+    chunks = (delta(f"it is {FAKE_KEY}, "), delta("", finish="stop"), DONE)
+    passed, _, failure = await read(ScriptedApi(streamed(*chunks)))
+    assert failure is None
+    assert passed == b"".join(chunks).replace(FAKE_KEY.encode(), b"***")
+
+
 async def test_a_key_in_a_stream_error_is_redacted() -> None:
     """An error inside a stream can echo the key as well."""
     echo = b"data: " + flat("x", f"Incorrect API key provided: {FAKE_KEY}") + b"\n\n"
