@@ -29,6 +29,7 @@ from supervisor.upstream.failures import (
     classify_stream_error,
 )
 from supervisor.upstream.key import Key
+from supervisor.upstream.names import resolver
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.stream import NETWORK_ERRORS, EventStream, StreamedAttempt
 from supervisor.upstream.usage import usage_of
@@ -64,7 +65,9 @@ def pooled_transport() -> httpx.AsyncBaseTransport:
     """
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=55.0, ttl_dns_cache=60)
+        connector = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=55.0, ttl_dns_cache=60, resolver=resolver()
+        )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
