@@ -15,6 +15,8 @@ middle of a key, others its ends."""
 _BLOCK = 4
 """Whatever must not be seen holds, wherever it begins, a block at a multiple of this whole."""
 
+_MOST = 8
+"""Places of one block that are remembered: one that has more is of a text like `aaaaaaaa`."""
 _BLOCKS = re.compile(f".{{{_BLOCK}}}", re.DOTALL)
 
 Span = tuple[int, int]
@@ -40,7 +42,7 @@ class Hidden:
         for form in _forms(secret):
             for at in range(len(form) - _BLOCK + 1):
                 places = self._places.setdefault(form[at : at + _BLOCK], [])
-                if (form, at) not in places:
+                if len(places) < _MOST and (form, at) not in places:
                     places.append((form, at))
 
     def blank(self, text: str) -> str:
@@ -53,13 +55,16 @@ class Hidden:
         # Nearly all texts end here, so this is done without a loop of our own.
         if known.keys().isdisjoint(_BLOCKS.findall(text)):
             return text
-        found = [
-            span
-            for at in range(0, len(text) - _BLOCK + 1, _BLOCK)
-            if (block := text[at : at + _BLOCK]) in known
-            for form, offset in known[block]
-            if (span := _part(text, at, form=form, offset=offset))
-        ]
+        found: list[Span] = []
+        done = 0
+        for at in range(0, len(text) - _BLOCK + 1, _BLOCK):
+            if at + _BLOCK <= done:
+                continue
+            for form, offset in known.get(text[at : at + _BLOCK], ()):
+                span = _part(text, at, form=form, offset=offset)
+                if span:
+                    found.append(span)
+                    done = max(done, span[1])
         return "".join(_without(text, found)) if found else text
 
 
