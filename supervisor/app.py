@@ -178,6 +178,8 @@ class House:
             task_status.started()
             return
         with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+            # What came before is heard now.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             task_status.started()
             async for _ in signals:
                 if _terminal_is_gone():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -37,6 +38,8 @@ class StopSignals:
         """Everything has ended: take no further signal, not even while the interpreter ends."""
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        if sys.platform != "win32":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._name:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 from supervisor.cli.flag import Flag
 from supervisor.cli.place import HERE, Place
 
@@ -21,6 +24,9 @@ def run(
         port: TCP port to listen on, instead of web.port; 0 for any that is free.
         place: Which configuration.
     """
+    if sys.platform != "win32":
+        # It asks for a look at the key. Until somebody hears it, it waits and ends nothing.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     given = {"web.host": host, "web.port": port}
     settings = place.settings(
         *(f"{key}={value}" for key, value in given.items() if value is not None)

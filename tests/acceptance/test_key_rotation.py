@@ -147,3 +147,17 @@ def test_nothing_to_rotate_on_the_simulated_api(tmp_path: Path) -> None:
         assert (done.returncode, house.popen.poll()) == (0, None)
         assert "nothing to rotate: the key is that of the simulated API" in done.stderr
         assert house.stop() == 0
+
+
+def test_a_call_while_it_starts(tmp_path: Path) -> None:
+    """SIGHUP before anybody can hear it ends nothing, and is heard as soon as somebody can."""
+    (tmp_path / "roles").mkdir()
+    command = tmp_path / "show"
+    once = f"[ -e {tmp_path}/called ] || {{ : > {tmp_path}/called; kill -HUP $PPID; }}"
+    command.write_text(f"#!/bin/sh\n{once}\necho {KEYS[0]}\n")
+    command.chmod(0o700)
+    with supervisor(tmp_path, f'key.command=["{command}"]', key="", program=True) as house:
+        house.wait_for("keys.unchanged")
+        last = house.get("/api/keys")["last"]
+        assert (last["cause"], last["result"]) == ("SIGHUP", "unchanged")
+        assert house.stop() == 0
