@@ -73,11 +73,14 @@ class KeySource:
         return tuple(file.absolute() for file in files)
 
     def look(self) -> str:
-        """What the files hold, as one digest: it changes with their content only."""
+        """What the files hold, as one digest: it changes with their content only.
+
+        A pipe is not looked at: that would take away what it has, or wait for it.
+        """
         digest = hashlib.sha256()
         for file in self.files:
             try:
-                content = file.read_bytes()
+                content = file.read_bytes() if file.is_file() else b""
             except OSError:
                 content = b""
             digest.update(hashlib.sha256(content).digest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 import tracemalloc
@@ -47,6 +48,19 @@ def test_key_from_a_file(tmp_path: Path) -> None:
     found = KeySource(env_file=tmp_path / ".env", file=file).read()
     assert found == FoundKey(secret=SecretStr(KEY), origin=f"{file} (key.file)")
     assert KEY not in repr(found)
+
+
+def test_a_pipe_is_not_looked_at(tmp_path: Path) -> None:
+    """A pipe in the file's place, which nobody writes into, holds up no look and no stop."""
+    file = tmp_path / "grok"
+    source = KeySource(env_file=tmp_path / ".env", file=file)
+    nothing = source.look()
+    os.mkfifo(file)
+    looking = threading.Thread(target=source.look, daemon=True)
+    looking.start()
+    looking.join(2)
+    assert not looking.is_alive()
+    assert source.look() == nothing
 
 
 def test_key_from_a_command(tmp_path: Path) -> None:
