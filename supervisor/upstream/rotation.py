@@ -29,6 +29,7 @@ from supervisor.upstream.failures import Failure, FailureKind
 from supervisor.upstream.key import Key, fingerprint
 from supervisor.upstream.outcome import Outcome
 from supervisor.upstream.reload import KeySnapshot, Reload, Result, verdict
+from supervisor.upstream.thread import ask_in_thread
 
 _log = structlog.get_logger("supervisor.keys")
 
@@ -172,7 +173,7 @@ class Rotation:
         try:
             self._seen = await anyio.to_thread.run_sync(source.look)
             # A command that hangs must not keep the process from stopping.
-            found = await anyio.to_thread.run_sync(source.read, abandon_on_cancel=True)
+            found = await ask_in_thread(source.read)
         except ConfigError as error:
             text = f"{self._key.redact(error.message)}; {self._goes_on()}"
             return Reload(Result.MALFORMED, cause, text, error.hint)
