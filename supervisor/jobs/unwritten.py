@@ -6,7 +6,6 @@ store can be used again. As long as the process lives it need not pay for that a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from supervisor.jobs.answers import Record
@@ -15,7 +14,7 @@ from supervisor.jobs.store import is_of_values
 
 
 class Unwritten:
-    """Writes down what one run of a job gets, and keeps what it tries in vain; a `Recorder`.
+    """Writes down what one run of a job gets, and keeps it until it is; a `Recorder`.
 
     Args:
         recorder: Writes it down.
@@ -28,13 +27,19 @@ class Unwritten:
         self._records: list[Record] = []
 
     async def record(self, record: Record) -> None:
-        """Return when it is durable. When this raises, it may be so all the same."""
+        """Return when it is durable. When this raises, it may be so all the same.
+
+        Until then it counts as unwritten: the engine waits as long as the store is away, and a run
+        that is left behind with that hears of no end.
+        """
+        self._records.append(record)
         try:
             await self._recorder.record(record)
-        except (Exception, asyncio.CancelledError) as error:
-            if not is_of_values(error):
-                self._records.append(record)
+        except Exception as error:
+            if is_of_values(error):
+                self._records.remove(record)
             raise
+        self._records.remove(record)
         self._known.append(record)
 
     def missing(self, found: Sequence[Record]) -> list[Record]:

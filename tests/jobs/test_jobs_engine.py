@@ -23,7 +23,8 @@ from structlog.testing import capture_logs
 from supervisor.clock import SystemClock
 from supervisor.errors import JobFailed, JobStoreError, StoreError
 from supervisor.jobs import JobRun, Jobs, JobStatus
-from supervisor.jobs.engine import Engine
+from supervisor.jobs.answers import Record
+from supervisor.jobs.engine import Engine, Recorder
 from supervisor.messages import JsonValue
 from tests.jobs.team import Team
 from tests.waiting import heard
@@ -295,6 +296,47 @@ async def test_an_answer_that_cannot_be_written_down_is_not_the_roles_fault(
     assert "jobs.job_crashed" not in events.names
     assert (ended.status, ended.result, ended.runs) == (JobStatus.DONE, "a!", 2)
     assert ended.detail is None
+    assert sqlite_team.asked == ["a"]
+
+
+async def test_an_answer_that_is_left_behind_is_not_asked_for_again(
+    sqlite_team: Team, sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine waits for a server that is away, however long; the next run has the answer."""
+    begun, let_go = anyio.Event(), anyio.Event()
+    left: list[asyncio.Task[object] | None] = []
+
+    async def handle(run: JobRun) -> JsonValue:
+        left.append(asyncio.current_task())
+        return await sqlite_team.ask(run, "a")
+
+    async def wait_and_fail(_: Recorder, record: Record) -> None:
+        begun.set()
+        await let_go.wait()
+        raise OSError("closed")
+
+    jobs = Jobs(
+        url=sqlite_team.url, execute=handle, clock=SystemClock(), patience=0.01, again_after=0.01
+    )
+    jobs.set_roles({"work": 1})
+    with heard() as events:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(jobs.run)
+            with monkeypatch.context() as patch:
+                patch.setattr(Recorder, "record", wait_and_fail)
+                job = await jobs.submit("work", 1)
+                await begun.wait()
+                await rename(sqlite, "supervisor_jobs", "away")
+                jobs.set_roles({"work": 2})
+                await events.until("jobs.store_failed")
+            await rename(sqlite, "away", "supervisor_jobs")
+            with anyio.fail_after(5):
+                ended = await jobs.wait(job.id)
+                assert (ended.status, ended.result, ended.runs) == (JobStatus.DONE, "a!", 2)
+            tasks.cancel_scope.cancel()
+    let_go.set()
+    await asyncio.wait([task for task in left if task is not None])
+    assert "jobs.workflows_stuck" in events.names
     assert sqlite_team.asked == ["a"]
 
 

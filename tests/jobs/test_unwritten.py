@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import anyio
 import pytest
 
 from supervisor.jobs.answers import Answer, Owed, Record
@@ -20,12 +21,18 @@ class Disk:
 
     Attributes:
         error: What it raises; None while it can.
+        turns: Set while it does anything at all.
     """
 
     error: BaseException | None = None
 
+    def __init__(self) -> None:
+        self.turns = asyncio.Event()
+        self.turns.set()
+
     async def record(self, record: Record) -> None:
         """Write nothing, really."""
+        await self.turns.wait()
         if self.error is not None:
             raise self.error
 
@@ -48,6 +55,20 @@ async def failed(*records: Record, error: BaseException | None = None) -> Unwrit
 async def test_what_can_be_written_later_is_kept(error: BaseException, kept: int) -> None:
     """What is refused for what it says would be refused again, and its run is told."""
     assert len(await failed(TWO, error=error)) == kept
+
+
+async def test_what_is_being_written_is_missing() -> None:
+    """Whoever waits for that may be left behind, and is never told how it ended."""
+    disk = Disk()
+    unwritten = Unwritten(disk, [OLD])
+    disk.turns.clear()
+    writing = asyncio.create_task(unwritten.record(ONE))
+    await anyio.wait_all_tasks_blocked()
+    assert (len(unwritten), unwritten.missing([OLD])) == (1, [ONE])
+    assert unwritten.missing([OLD, ONE]) == []
+    disk.turns.set()
+    await writing
+    assert (len(unwritten), unwritten.missing([OLD, ONE])) == (0, [])
 
 
 async def test_what_is_not_on_record_is_missing() -> None:
