@@ -281,7 +281,7 @@ class Broker:
             _log.warning("broker.grant_stale", late=round(late, 3), request=entry.request.id)
             failure = Failure(FailureKind.CAPACITY, "not sent: the grant was stale")
             self._books.unsent(entry, failure, outcome=STALE)
-            self._dispatcher.retry(entry, 0.0)
+            self._requeue(entry, Again(0.0))
 
     # -- after an attempt -------------------------------------------------------------------------
 
@@ -308,9 +308,14 @@ class Broker:
         )
 
     def _requeue(self, entry: Entry, again: Again) -> None:
-        """Queue a request again whose attempt has ended, or tell why it does not go on."""
+        """Queue a request again that was granted, or tell why it does not go on.
+
+        Those that wait were told when that began, and nobody will tell this one.
+        """
         if self._stops.draining:
-            raise Draining("not sent again: the supervisor is stopping", retry_after=5.0)
+            raise Draining("not sent: the supervisor is stopping", retry_after=5.0)
+        if self._stops.long:
+            raise self._stops.error()
         halted = self._halt.error(self._clock.monotonic(), entry.request.id)
         if halted is not None:
             raise halted

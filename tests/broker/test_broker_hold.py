@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from supervisor.clock import LoopClock
-from supervisor.errors import LedgerUnavailable
+from supervisor.errors import Draining, LedgerUnavailable
 from tests.broker.desk import at_work
-from tests.upstream.api import FAKE_KEY
+from tests.upstream.api import BROKEN, FAKE_KEY, Answer, ScriptedApi
 
 
 async def test_nothing_goes_while_it_is_held(virtual: LoopClock) -> None:
@@ -51,6 +53,34 @@ async def test_nobody_waits_for_long_for_what_may_never_end(virtual: LoopClock) 
         desk.broker.let_go()
         await desk.until("e")
         assert desk.api.names == ["d", "e"]
+
+
+async def test_nobody_waits_for_long_after_an_attempt_either(virtual: LoopClock) -> None:
+    """What was under way as all others were told is told when it would be sent again."""
+    api = ScriptedApi(replace(BROKEN, after=15.0), default=Answer())
+    async with at_work(virtual, api=api) as desk:
+        desk.start("a")
+        await anyio.sleep(1)
+        desk.broker.hold("the lock was lost")
+        await desk.until("a")
+        assert virtual.monotonic() == pytest.approx(15.0)
+        assert isinstance(desk.errors["a"], LedgerUnavailable)
+        desk.broker.let_go()
+        await desk.ask("b")
+        assert api.names == ["a", "b"]
+
+
+async def test_a_stop_waits_for_nothing_that_is_not_sent(virtual: LoopClock) -> None:
+    """A grant that was being written down when the stop began is not waited for any longer."""
+    async with at_work(virtual) as desk:
+        desk.ledger.slow = 0.05
+        desk.start("a")
+        await anyio.sleep(0.01)
+        await desk.broker.drain(20.0)
+        assert virtual.monotonic() < 1.0
+        await desk.until("a")
+        assert isinstance(desk.errors["a"], Draining)
+        assert (desk.api.arrivals, desk.ledger.outcomes) == ([], ["stale"])
 
 
 async def test_letting_go_leaves_a_pause_by_hand(virtual: LoopClock) -> None:
