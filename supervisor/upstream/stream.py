@@ -176,7 +176,9 @@ class EventStream:
             self._fail(classify_stream_error(text))
             return False
         self._begun = True
-        if usage is not None and not choices and kind is None and not self._keep_usage:
+        tells_usage = not choices and kind is None and isinstance(document.get("usage"), dict)
+        if tells_usage and not self._keep_usage:
+            # Only we asked for it, whatever it says.
             return False
         if kind in _ENDS:
             self._done = self.complete = True

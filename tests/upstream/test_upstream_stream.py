@@ -111,6 +111,15 @@ async def test_a_usage_chunk_without_choices_is_withheld(choices: dict[str, Any]
     assert chunk not in passed
 
 
+async def test_a_usage_chunk_of_noughts_is_withheld() -> None:
+    """Servers that count nothing send it all the same when asked: who did not ask gets none."""
+    chunk = event({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}})
+    answer = streamed(delta("a"), FINISH, chunk, DONE)
+    assert await read(ScriptedApi(answer), asked()) == (delta("a") + FINISH + DONE, None, None)
+    passed, *_ = await read(ScriptedApi(answer))
+    assert chunk in passed
+
+
 async def test_nothing_else_of_the_body_changes() -> None:
     """Asking for usage touches no other field of the body."""
     api = ScriptedApi(streamed())
