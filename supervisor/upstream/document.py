@@ -68,7 +68,8 @@ def max_output(document: Mapping[str, Any]) -> int | None:
     """Most answer tokens that a question asks for, reasoning aside; None if unsaid."""
     for name in _OUTPUT_BOUNDS:
         value = document.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        # Some servers take -1 for "no bound": counted as tokens it would make answers cheap.
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
     return None
 

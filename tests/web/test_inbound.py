@@ -50,6 +50,8 @@ def test_empty_models_are_replaced(given_model: str) -> None:
         (b'{"model":"m","max_output_tokens":7}', 7),
         (b'{"model":"m","max_tokens":"many"}', None),
         (b'{"model":"m","max_tokens":true}', None),
+        (b'{"model":"m","max_tokens":-1}', None),
+        (b'{"model":"m","max_tokens":-1,"max_output_tokens":7}', 7),
     ],
 )
 def test_bound_of_the_answer_is_found(body: bytes, expected: int | None) -> None:
