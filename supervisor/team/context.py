@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, overload
 from uuid import uuid4
 
+import anyio
 import structlog
 from pydantic import BaseModel, ValidationError
 
@@ -329,6 +330,9 @@ class JobContext:
         finally:
             if not recorded.done():
                 recorded.cancel()
+                # What is whole is being written down, for which nobody else would wait.
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([recorded])
 
     async def _record_stream(
         self, name: str, call: Callable[[], Awaitable[JsonValue]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -11,8 +12,11 @@ import anyio.lowlevel
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from supervisor.jobs import JobStatus
+from supervisor.jobs.answers import Record
+from supervisor.jobs.engine import Recorder
 from tests.team.conftest import Api, House
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -50,6 +54,18 @@ class Grouped(Role[str, str]):
             tasks.create_task(ctx.ask("late"))
             tasks.create_task(ctx.ask("later"))
         return "done"
+"""
+
+
+LEAVING = """
+from supervisor import Context, Role
+
+class Leaving(Role[str, str]):
+    async def handle(self, job: str, ctx: Context) -> str:
+        try:
+            return "".join([piece async for piece in ctx.stream(job)])
+        finally:
+            ctx.log.info("leaving.left")
 """
 
 
@@ -129,3 +145,40 @@ async def test_a_stop_lets_what_is_under_way_be_answered(house: House, slow: Slo
             ended = await team.jobs.wait(job.id)
     assert (ended.status, ended.runs) == (JobStatus.DONE, 2)
     assert sorted(slow.questions) == ["late", "later", "quick", "slow"]
+
+
+async def test_a_stop_lets_a_streamed_answer_be_written_down(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is whole is paid for: who reads it is not done before it is on record."""
+    house.write("leaving", LEAVING)
+    writing, let_go, record = anyio.Event(), anyio.Event(), Recorder.record
+    ended: list[str] = []
+
+    async def slowly(recorder: Recorder, one: Record) -> None:
+        writing.set()
+        await let_go.wait()
+        await record(recorder, one)
+        ended.append("written")
+
+    async def let() -> None:
+        await anyio.wait_all_tasks_blocked()
+        let_go.set()
+
+    def note(_: object, __: str, event: EventDict) -> EventDict:
+        if event["event"] == "leaving.left":
+            ended.append("left")
+        return event
+
+    monkeypatch.setattr(Recorder, "record", slowly)
+    with capture_logs([note]):
+        async with house.open() as team:
+            job = await team.submit("leaving", "x")
+            await writing.wait()
+            letting = asyncio.create_task(let())
+        await letting
+        async with house.open() as team:
+            with anyio.fail_after(10):
+                await team.jobs.wait(job.id)
+    assert ended == ["written", "left", "left"]
+    assert len(house.api.asked) == 1
