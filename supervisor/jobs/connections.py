@@ -7,6 +7,7 @@ process cannot end. So the connections themselves watch how long nothing has com
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,7 @@ class Connections:
         self._patience = patience
         self._sessions: list[Session] = []
         self._lookout: Connection | None = None
+        self._way: tuple[Sequence[Any], Mapping[str, Any]] = (), {}
         self._looking = threading.Lock()
 
     @property
@@ -104,7 +106,8 @@ class Connections:
         self._refuse_if_over()
         if self._lookout is None:
             # The first one, while the store is being opened: there is only one thread.
-            self._lookout = self._make(arguments, parameters)
+            self._way = arguments, dict(parameters)
+            self._lookout = self._make(*self._way)
             if self._after is not None:
                 self._after.end_sessions(self._lookout)
                 self._after = None
@@ -164,10 +167,15 @@ class Connections:
 
     def _is_at_work(self, session: Session) -> bool:
         assert self._lookout is not None
-        try:
-            return self._lookout.execute(_AT_WORK, session).fetchone() == (True,)
-        except psycopg.Error:
+        with contextlib.suppress(psycopg.Error):
+            return _works(self._lookout, session)
+        if self._over:
             return False
+        # It is idle for days: the server may have hung up on it, or was started again since.
+        with contextlib.suppress(psycopg.Error):
+            self._lookout = self._make(*self._way)
+            return _works(self._lookout, session)
+        return False
 
     def _refuse_if_over(self) -> None:
         if self._over:
@@ -175,6 +183,10 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections begun={len(self._sessions)} {self._over or 'in use'}>"
+
+
+def _works(lookout: Connection, session: Session) -> bool:
+    return lookout.execute(_AT_WORK, session).fetchone() == (True,)
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 
 import anyio
+import psycopg
 import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
@@ -194,6 +195,37 @@ async def test_a_server_that_takes_long_is_not_silent(postgresql_database: str) 
         with anyio.fail_after(SOON), pytest.raises(JobStoreError, match="it does not answer"):
             await store.read(lambda one: one.scalar(sa.text("SELECT 7 FROM pg_sleep(0)")))
         await store.close()
+
+
+async def test_a_lookout_that_was_lost_is_replaced(
+    postgresql_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long is still waited for, unless the server lets no new one in."""
+    store = Store(postgresql_database)
+    await store.open()
+    long = partial(sa.Connection.scalar, statement=sa.text("SELECT 7 FROM pg_sleep(0.8)"))
+    _hang_up(postgresql_database)
+    assert await store.read(long) == 7
+    assert await store.is_whole()
+    _hang_up(postgresql_database)
+    await store.read(partial(sa.Connection.scalar, statement=sa.text("SELECT 1")))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(connections.Connection, "connect", refuse)
+    with pytest.raises(JobStoreError, match="it does not answer"):
+        await store.read(long)
+    await store.close()
+
+
+def _hang_up(url: str) -> None:
+    """What a server does that is started again."""
+    with psycopg.connect(url, autocommit=True) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def _execute(statement: str) -> partial[None]:
