@@ -106,7 +106,7 @@ class Broker:
         self._books.on_room = self._dispatcher.answered
         self._accounts = self._books.accounts
         self._stops = Stops()
-        self._patience: asyncio.TimerHandle | None = None
+        self._hold_timer: asyncio.TimerHandle | None = None
         self._admission = Admission(
             self._accounts,
             self._dispatcher,
@@ -385,16 +385,16 @@ class Broker:
         Requests queue; when it lasts they are refused.
         """
         self._stops.held = reason
-        if self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(LONG, self._give_up_held)
+        if self._hold_timer is None:
+            self._hold_timer = asyncio.get_running_loop().call_later(LONG, self._give_up_held)
         self._open_or_shut()
 
     def let_go(self) -> None:
         """Send again, unless it is paused by hand."""
         self._stops.held, self._stops.long = "", False
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
+            self._hold_timer = None
         self._open_or_shut()
 
     def _open_or_shut(self) -> None:

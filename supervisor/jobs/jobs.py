@@ -298,29 +298,22 @@ class Jobs:
             self._tell(cancelled.id)
         return await self.get(job_id)
 
-    async def retry(self, job_id: str) -> Job:
+    async def retry(self, job_id: str, *, delegated: bool = False) -> Job:
         """Run a failed or cancelled job again; answers on record are not asked for again.
 
         Others stay as they are.
 
-        Raises:
-            UnknownJob: There is none of that id.
-            StoreError: The store cannot be used.
-        """
-        job, put_back = await self._store.write(partial(table.retry, job_id=job_id))
-        self._put_back(put_back)
-        return job
-
-    async def retry_delegated(self, job_id: str) -> Job:
-        """Run a delegated job again that ended badly before its parent was retried.
-
-        Others stay as they are.
+        Args:
+            job_id: Its id.
+            delegated: Only where its parent was retried after it had ended.
 
         Raises:
             UnknownJob: There is none of that id.
             StoreError: The store cannot be used.
         """
-        job, put_back = await self._store.write(partial(table.retry_delegated, job_id=job_id))
+        job, put_back = await self._store.write(
+            partial(table.retry, job_id=job_id, delegated=delegated)
+        )
         self._put_back(put_back)
         return job
 

@@ -364,22 +364,21 @@ def cancel(connection: sa.Connection, job_id: str, *, now: float) -> list[Cancel
     return cancelled
 
 
-def retry(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
+def retry(connection: sa.Connection, job_id: str, *, delegated: bool) -> tuple[Job, list[PutBack]]:
     """Put a failed or cancelled job back into the queue, at its old place.
+
+    Args:
+        connection: Of the transaction.
+        job_id: Its id.
+        delegated: Only when its parent was retried after it had ended. How often either was retried
+            says nothing of that: somebody may have retried it alone before.
 
     Returns:
         The job as it stands, and what this put back.
     """
-    put_back = _put_back(connection, jobs.c.id == job_id, jobs.c.status.in_(_UNDONE))
-    return select(connection, job_id), put_back
-
-
-def retry_delegated(connection: sa.Connection, job_id: str) -> tuple[Job, list[PutBack]]:
-    """Like `retry`, but only when its parent was retried after it had ended.
-
-    How often either was retried says nothing of that: somebody may have retried it alone before.
-    """
-    wanted = jobs.c.id == job_id, jobs.c.status.in_(_UNDONE), jobs.c.again != 0
+    wanted = [jobs.c.id == job_id, jobs.c.status.in_(_UNDONE)]
+    if delegated:
+        wanted.append(jobs.c.again != 0)
     put_back = _put_back(connection, *wanted)
     return select(connection, job_id), put_back
 

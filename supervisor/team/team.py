@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,7 +108,7 @@ class Team:
             settings.model,
             self._delegated,
             self.jobs.wait,
-            self.jobs.retry_delegated,
+            partial(self.jobs.retry, delegated=True),
             accounts=self.jobs,
             index=stores.index,
             team=self._colleagues,

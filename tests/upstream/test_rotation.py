@@ -427,11 +427,10 @@ async def test_the_free_endpoint_gets_its_time_and_no_more() -> None:
     async def trickle(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()
-            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
             with suppress(anyio.BrokenResourceError):
                 while True:
                     await stream.send(b" ")
-                    await anyio.sleep(0.01)
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(SocketAttribute.local_port)
